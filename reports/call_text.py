@@ -16,6 +16,7 @@ from sendright.mach.abi.port_attributes import FIELDS, PortAttributes
 from sendright.mach.abi.rights import (
     DEAD_NAME,
     EXC_MASK_ALL,
+    EXCEPTION_PLACES,
     NULL_NAME,
     Behaviour,
     Disposition,
@@ -23,6 +24,7 @@ from sendright.mach.abi.rights import (
     Inheritance,
     Notification,
     Right,
+    exception_mask,
     exception_places,
 )
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
@@ -185,7 +187,8 @@ def _value(type_: ArgumentType | OutputType | None, value: Any, profile: str) ->
         return "true" if value else "false"
     try:
         if type_ is ArgumentType.SELECTOR:
-            return f"{PROFILES[profile].special_ports[value].name} ({value})"
+            known = PROFILES[profile]
+            return f"{(known.flavour_ports.get(value) or known.special_ports[value]).name} ({value})"
         return write(value) if write else _plain(value)
     except (KeyError, ValueError, TypeError, IndexError):
         return _plain(value)
@@ -264,7 +267,7 @@ def _host_port(value: Any) -> str:
 def _exception_mask(value: Any) -> str:
     if value == EXC_MASK_ALL:
         return "EXC_MASK_ALL"
-    if value & ~EXC_MASK_ALL:
+    if value & ~exception_mask(len(EXCEPTION_PLACES)):
         return f"{value:#x} (not only exceptions)"
     return " | ".join(place.name for place in exception_places(value)) or "none"
 

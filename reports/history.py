@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
-from sendright.mach.abi.rights import Place, PortObject, SlotKind
+from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject, SlotKind
+from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
 from sendright.mach.state.trace import Step, Trace
 
@@ -85,6 +86,7 @@ def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]
 def _ports(trace: Trace) -> dict[int, str]:
     """The object behind every port of ``trace``, also of ports that neither the first nor the last state has."""
     known: dict[int, str] = {}
+    flavours = PROFILES[trace.profile].flavour_ports if trace.profile in PROFILES else {}
     for step in trace.steps:
         for change in step.changes:
             for port in (change.before.port, change.after.port):
@@ -95,6 +97,11 @@ def _ports(trace: Trace) -> dict[int, str]:
             new_name = Slot("name", step.task, step.outputs.get("new_ledger", -1))
             made = (change.after.port for change in step.changes if change.slot == new_name)
             known.update({port: PortObject.LEDGER.name for port in made if port is not None})
+        which = step.arguments.get("which") if step.call == "task_get_special_port" else None
+        flavour = flavours.get(which) if isinstance(which, int) else None
+        if flavour is not None:
+            got = (change.after.port for change in step.changes if change.slot == Slot("name", step.task, step.outputs.get("port", -1)))
+            known.update({port: port_words(flavour, None) for port in got if port is not None})
         if step.created_task is None:
             continue
         for change in step.changes:
@@ -110,6 +117,8 @@ def port_words(object_: PortObject, task: int | None) -> str:
     """The object behind a port, in words."""
     if object_ is PortObject.TASK:
         return f"task t{task}"
+    if object_ in TASK_FLAVOURS:
+        return f"{object_.name.lower().removeprefix('task_')} port of " + ("a task" if task is None else f"task t{task}")
     return "user port" if object_ is PortObject.NONE else object_.name
 
 

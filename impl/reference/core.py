@@ -65,7 +65,8 @@ class Core:
         ]
         if profile.host_place:
             for task in tasks:
-                task.put(Place.HOST, self.well_known[boot.HOST_PORT].make_send())
+                privileged = profile.host_priv_is_callers and task.number == boot.BOOTSTRAP_TASK
+                task.put(Place.HOST, self.well_known[boot.HOST_PRIV_PORT if privileged else boot.HOST_PORT].make_send())
         if profile.host_special_ports > 0:
             for number, port in boot.BOOT_HOST_PORTS.items():
                 self.host.put(number, self.well_known[port].make_send())
@@ -133,7 +134,7 @@ class Core:
         """Make a port. The kernel has its receive right, unless the caller puts that somewhere."""
         requests = RequestTable(self.profile.requests_grow_by_half)
         port = Port(self.ports_made, object, self.profile.queue_limit, self.serials, self.changes, requests)
-        port.immovable_send = object is PortObject.TASK and self.profile.task_ports_stay
+        port.immovable_send = object in self.profile.immovable_objects
         self.ports[port.number] = port
         self.ports_made += 1
         return port
@@ -150,6 +151,15 @@ class Core:
         self.tasks[task.number] = task
         self.tasks_made += 1
         return task
+
+    def port_of_flavour(self, task: Task, flavour: PortObject) -> Port:
+        """The port of ``task`` that is such an object. It is made when it is first needed.
+        (``convert_task_to_port_with_flavor``)
+        """
+        if flavour not in task.ports:
+            task.ports[flavour] = self.make_port(flavour)
+            task.ports[flavour].task = task
+        return task.ports[flavour]
 
     def make_space(self) -> Space:
         """Make a space without names."""

@@ -41,6 +41,7 @@ class Port:
         "imp_donation",
         "in_transit_to",
         "ledger",
+        "lost_send_rights",
         "make_send_count",
         "no_senders",
         "number",
@@ -80,6 +81,8 @@ class Port:
         self.make_send_count = 0
         self.sequence_number = 0
         self.send_rights = 0
+        self.lost_send_rights = 0
+        """Those of ``send_rights`` that the kernel has lost."""
         self.send_once_rights = 0
         self.queue_limit = queue_limit
         self.queue: deque[Message] = deque()
@@ -142,6 +145,11 @@ class Port:
         self.send_once_rights -= 1
         self.changed()
 
+    def lose_send(self) -> None:
+        """Lose a send right: it stays counted, though nothing has it any more."""
+        self.lost_send_rights += 1
+        self.changed()
+
     def take_receive(self) -> Right:
         """Take the receive right out of the space that had it. The receiver's counts restart at 0, and the guard is
         removed. (``ipc_port_clear_receiver``, ``ipc_importance_check_circularity``)
@@ -199,6 +207,7 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
+            lost_send_rights=self.lost_send_rights,
             request_slots=self.requests.size,
             imp_donation=self.imp_donation,
             temp_owner=self.temp_owner,
@@ -216,9 +225,14 @@ class Right(NamedTuple):
         """Whether it is a right to a live port."""
         return self.port.alive
 
+    @property
+    def settled(self) -> Right:
+        """This right, or a dead right if its port has died."""
+        return self if self.port.alive or self.kind is SlotKind.NONE else DEAD_RIGHT
+
     def clone(self) -> Right:
         """Make another right like this send right. A null right gives a null right, a dead right a dead one."""
-        return self.port.copy_send() if self.port.alive else self
+        return self.port.copy_send() if self.port.alive else self.settled
 
     def show(self, holder: Holder, place: int = 0) -> snapshot.Entry:
         """This right, which ``holder`` has, as a snapshot has it."""

@@ -18,7 +18,7 @@ from sendright.impl.reference.space import HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import Steps
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import Argument, ArgumentType, Signature
@@ -28,6 +28,10 @@ Kinds: TypeAlias = tuple[PortObject, ...]
 Translate: TypeAlias = Callable[[Task, Any], Any]
 
 _WITHOUT = {ArgumentType.PORTS: (), ArgumentType.PORT: None, ArgumentType.TRAILER: 0}
+_CONVERTING = frozenset({"task_get_special_port"})
+"""Calls whose routine converts the target itself: their answer depends on which port of the task it is
+(``task_get_special_port_from_user``).
+"""
 MISSING = object()
 """Stands for the default of a required argument."""
 
@@ -84,7 +88,7 @@ def stub(signature: Signature, profile: Profile, routine: Callable[..., Result |
             position,
             argument.name,
             MISSING if argument.required else argument.default,
-            _translation(argument, _kinds(argument, profile), argument.name == target),
+            _translation(argument, profile, argument.name == target, _task_targets(signature)),
         )
         if profile.takes(signature.name, argument.name)
         else Step(position, argument.name, argument.default, _absent(argument))
@@ -115,23 +119,38 @@ def _absent(argument: Argument) -> Translate:
     return lambda caller, given: value
 
 
-def _kinds(argument: Argument, profile: Profile) -> Kinds | None:
-    """The kinds of kernel object that the argument can stand for; None: the routine takes a right."""
+def _task_targets(signature: Signature) -> Kinds | None:
+    return None if signature.name in _CONVERTING else signature.target_objects
+
+
+def _kinds(argument: Argument, profile: Profile, is_target: bool, task_targets: Kinds | None) -> Kinds | None:
+    """The kinds of kernel object that the argument can stand for, with ``task_targets`` those of a task as the target.
+    None: the routine takes a right.
+    """
     if argument.object is None:
         return None
+    if is_target and argument.object is PortObject.TASK:
+        return task_targets
     if argument.name == "host" and not profile.host_is_checked:
         return PortObject.HOST, PortObject.HOST_PRIV  # hazard H-4
     return (argument.object,)
 
 
-def _translation(argument: Argument, wanted: Kinds | None, is_target: bool) -> Translate | None:
+def _translation(argument: Argument, profile: Profile, is_target: bool, task_targets: Kinds | None) -> Translate | None:
+    wanted = _kinds(argument, profile, is_target, task_targets)
     if argument.type is ArgumentType.PORTS:
         return lambda caller, names: tuple([convert(argument_right(caller, name), wanted) for name in names])
     if argument.type is not ArgumentType.PORT:
         return None
-    if is_target:
-        return lambda caller, name: convert(target_right(caller, name), wanted)
-    return lambda caller, name: convert(argument_right(caller, name), wanted)
+    right_of = target_right if is_target else argument_right
+    if argument.object is PortObject.HOST_PRIV and profile.host_priv_is_callers:
+        return lambda caller, name: convert(_as_callers_host(caller, right_of(caller, name)), wanted)
+    return lambda caller, name: convert(right_of(caller, name), wanted)
+
+
+def _as_callers_host(caller: Task, right: Right) -> Right:
+    """``right``, or null if it isn't to the caller's host port. (``convert_port_to_host_priv``)"""
+    return right if right.port is caller.right_at(Place.HOST).port else NULL_RIGHT
 
 
 def target_right(caller: Task, name: int) -> Right:
@@ -158,6 +177,11 @@ def argument_right(caller: Task, name: int) -> Right:
     return Right(SlotKind.SEND, entry.port)
 
 
+def task_behind(right: Right, wanted: Kinds) -> Task | None:
+    """The task that the port of ``right`` stands for, if it is an object of a kind in ``wanted``."""
+    return right.port.task if right.live and right.port.object in wanted else None
+
+
 def convert(right: Right, wanted: Kinds | None) -> Object:
     """The object that the port of ``right`` stands for, if it is of a kind in ``wanted``, else None. If ``wanted``
     is None, the right itself.
@@ -167,6 +191,6 @@ def convert(right: Right, wanted: Kinds | None) -> Object:
     port = right.port
     if not port.alive or port.object not in wanted:
         return None
-    if port.object is PortObject.TASK:
+    if port.task is not None:
         return port.task
     return port.ledger if port.object is PortObject.LEDGER else port

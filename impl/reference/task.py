@@ -8,7 +8,7 @@ from sendright.impl.reference.message import Tokens
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.waiting import Steps, Wait
-from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, PortObject, SlotKind
 from sendright.mach.state import snapshot
 
 LEDGER_PLACES = (Place.WIRED_LEDGER, Place.PAGED_LEDGER)
@@ -17,16 +17,20 @@ PLACES_IN_ORDER = (
     *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *LEDGER_PLACES),
 )
 """The order in which a task's places end with it. (``ipc_task_terminate``)"""
+PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
+"""The order in which a task's own ports die with it."""
 
 
 class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
-    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "space", "steps", "suspend_count", "tokens", "waiting")
+    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "ports", "space", "steps", "suspend_count", "tokens", "waiting")
 
     def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
         self.number = number
         self.port = port
+        self.ports = {port.object: port}
+        """Its own port, and its further ports, each of which the kernel makes when it first needs it."""
         self.space = space
         self.tokens = tokens
         self.ledgers = ledgers
@@ -96,7 +100,15 @@ class Task:
             suspend_count=self.suspend_count,
             sets=self.space.sets.show(),
             exceptions=dict(self.exceptions),
+            died=self._show_died(),
             requests=self.space.shown_requests,
             send_possible=self.space.shown_send_possible or {},
             waiting=None if self.waiting is None else self.waiting.show(self),
         )
+
+    def _show_died(self) -> dict[Place, int]:
+        return {
+            place: right.port.number
+            for place, right in self.places.items()
+            if place in EXCEPTION_PLACES and right.kind is SlotKind.SEND and not right.live
+        }

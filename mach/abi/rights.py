@@ -97,6 +97,13 @@ class PortObject(IntEnum):
     HOST_SECURITY = 4
     LEDGER = 5
     DEVICE = 6
+    TASK_NAME = 7
+    TASK_INSPECT = 8
+    TASK_READ = 9
+
+
+TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_READ)
+"""What stands for a task, too, and lets its holder do less (``mach_task_flavor_t``, ``osfmk/mach/task_info.h``)."""
 
 
 KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
@@ -107,8 +114,11 @@ KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
     PortObject.HOST_SECURITY: 17,
     PortObject.LEDGER: 18,
     PortObject.DEVICE: 19,
+    PortObject.TASK_NAME: 20,
+    PortObject.TASK_INSPECT: 44,
+    PortObject.TASK_READ: 45,
 }
-"""Their numbers in every kernel: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
+"""Their numbers in every kernel that has them: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
 
 
 class Place(IntEnum):
@@ -142,6 +152,11 @@ class Place(IntEnum):
     DEBUG_CONTROL = 20
     RESOURCE_NOTIFY = 21
 
+    EXC_CRASH = 22
+    EXC_RESOURCE = 23
+    EXC_GUARD = 24
+    EXC_CORPSE_NOTIFY = 25
+
 
 REGISTERED_PLACES = (Place.REGISTERED_0, Place.REGISTERED_1, Place.REGISTERED_2, Place.REGISTERED_3)
 
@@ -155,11 +170,23 @@ EXCEPTION_PLACES = (
     Place.EXC_SYSCALL,
     Place.EXC_MACH_SYSCALL,
     Place.EXC_RPC_ALERT,
+    Place.EXC_CRASH,
+    Place.EXC_RESOURCE,
+    Place.EXC_GUARD,
+    Place.EXC_CORPSE_NOTIFY,
 )
-"""One for each exception type: type 1 is the first."""
+"""One for each exception type: type 1 is the first. Only later kernels have all types."""
 
-EXC_MASK_ALL = sum(1 << number for number, _ in enumerate(EXCEPTION_PLACES, 1))
-"""``EXC_MASK_ALL``: the bit of type 1 is 2."""
+
+def exception_mask(types: int) -> int:
+    """The mask of the first ``types`` types of exception: the bit of type 1 is 2."""
+    return sum(1 << number for number in range(1, types + 1))
+
+
+MACH_EXCEPTION_TYPES = 9
+"""How many types of exception Mach has. Later kernels have more."""
+EXC_MASK_ALL = exception_mask(MACH_EXCEPTION_TYPES)
+"""``EXC_MASK_ALL`` of Mach: all of its types."""
 
 
 def exception_places(mask: int) -> tuple[Place, ...]:

@@ -11,7 +11,17 @@ from enum import Enum
 import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import BEHAVIOUR_BITS, EXCEPTION_PLACES, REGISTERED_PLACES, Behaviour, Place, combined
+from sendright.mach.abi.rights import (
+    BEHAVIOUR_BITS,
+    EXCEPTION_PLACES,
+    MACH_EXCEPTION_TYPES,
+    REGISTERED_PLACES,
+    Behaviour,
+    Place,
+    PortObject,
+    combined,
+    exception_mask,
+)
 from sendright.mach.signatures import SIGNATURES
 
 
@@ -43,6 +53,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     copied in."""
     special_ports: dict[int, Place]
     """``task_get/set_special_port``: selector -> place."""
+    flavour_ports: dict[int, PortObject] = {}
+    """``task_get_special_port``: selector -> a further port of the task, with less authority. The kernel makes a send
+    right to it. It makes the port itself when it is first asked for. ``task_set_special_port`` doesn't know them."""
+    flavours_that_stay: frozenset[PortObject] = frozenset()
+    """Those of these ports whose send rights are immovable, as ``task_ports_stay`` says."""
     protected_places: frozenset[Place] = frozenset()
     """Places that ``task_set_special_port`` doesn't set: KERN_NO_ACCESS."""
     set_once_places: frozenset[Place] = frozenset()
@@ -158,8 +173,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     room_is_given: bool = False
     """Whether room that comes in a queue is at once the first waiting sender's, and a limit that is raised lets as many
     in as it rose by, even above it; False: the sender that comes first gets the room."""
-    exception_places: bool = True
-    """Whether tasks have a port for each type of exception."""
+    kernel_reply_needs_room: bool = False
+    """Whether the kernel's answer to a plain send right needs room in the queue. If there is none, the answer waits if
+    the sender would; otherwise it is destroyed. Then, and if the task ends while its answer waits, the kernel loses the
+    answer's send right: the port counts it for ever, and no slot has it. False: the answer is queued all the same."""
+    exception_types: int = MACH_EXCEPTION_TYPES
+    """For how many types of exception a task has a port each; 0: for none."""
+    exception_groups_by_port: bool = False
+    """Whether ``task_get_exception_ports`` compares the ports that it was given for the types, also those that have
+    died since; False: it compares each with what it reports of the earlier ones. Then a type whose port has died joins
+    no group, and one that was set to DEAD joins the first that reports DEAD. (The swap call of every kernel does
+    that.)"""
+    host_priv_is_callers: bool = False
+    """Whether the calls that want the privileged host port take it only if it is what the caller has in the place HOST.
+    Then the first task has it there at boot."""
     host_special_ports: int = 0
     """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
     queue_limit_max: int = 16
@@ -171,9 +198,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
-    first_task_is_a_process: bool = False
-    """Whether the first task is that of a process, so that ``task_terminate`` doesn't end it: KERN_FAILURE. No
-    process is behind further tasks."""
+    processes: int = 0
+    """How many tasks of boot, from the first on, are those of processes, so that ``task_terminate`` doesn't end them:
+    KERN_FAILURE. No process is behind further tasks."""
     only_init_sets_host_ports: bool = False
     """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
     KERN_NO_ACCESS."""
@@ -238,8 +265,22 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def places(self) -> tuple[Place, ...]:
         """The places that a task of this kernel has."""
-        exceptions = EXCEPTION_PLACES if self.exception_places else ()
-        return (*self.special_ports.values(), *self.registered_places, *exceptions)
+        return (*self.special_ports.values(), *self.registered_places, *self.exception_places)
+
+    @property
+    def exception_places(self) -> tuple[Place, ...]:
+        """The places of the types of exception, in their order."""
+        return EXCEPTION_PLACES[: self.exception_types]
+
+    @property
+    def exception_mask(self) -> int:
+        """The mask of all types of exception that this kernel has (``EXC_MASK_ALL``, ``EXC_MASK_VALID``)."""
+        return exception_mask(self.exception_types)
+
+    @property
+    def immovable_objects(self) -> frozenset[PortObject]:
+        """The kernel objects to whose ports send rights are immovable."""
+        return self.flavours_that_stay | ({PortObject.TASK} if self.task_ports_stay else set())
 
     @property
     def registered_places(self) -> tuple[Place, ...]:
@@ -363,7 +404,7 @@ GNUMACH = Profile(
     send_survives_rescue=False,
     circular_rescue_is_silent=True,
     request_tests_no_reply=True,
-    exception_places=False,
+    exception_types=0,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
     attributes_told=MANUAL.attributes_told,
@@ -380,7 +421,7 @@ XNU_792 = Profile(
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
     host_is_checked=False,
-    first_task_is_a_process=True,
+    processes=1,
     tokens_in_two_steps=True,
     ledger_rule=LedgerRule.PARENT_SLOT,
     null_move_code=ReturnCode.KERN_SUCCESS,
@@ -414,10 +455,16 @@ XNU = Profile(
     lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
     lacks_arguments=_ROOM_FOR_GROUPS,
     boot_tasks=3,
-    first_task_is_a_process=True,
+    processes=2,
     only_init_sets_host_ports=True,
+    exception_types=13,
+    exception_groups_by_port=True,
+    kernel_reply_needs_room=True,
+    host_priv_is_callers=True,
     trailer_elements=7,
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
+    flavour_ports={3: PortObject.TASK_NAME, 5: PortObject.TASK_INSPECT, 6: PortObject.TASK_READ},
+    flavours_that_stay=frozenset({PortObject.TASK_INSPECT, PortObject.TASK_READ}),
     protected_places=frozenset({Place.KERNEL, Place.HOST}),
     set_once_places=frozenset({Place.ACCESS}),
     register_counts_first=True,

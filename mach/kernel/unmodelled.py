@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -91,7 +91,7 @@ def family(headers: Headers, type_: T) -> dict[str, int]:
 def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     """The numbers of a type that the profile's rules are about; None: the rules cover every number of the type."""
     if type_ is T.SELECTOR:
-        return profile.special_ports.keys()
+        return (*profile.special_ports, *profile.flavour_ports)
     if type_ is T.FLAVOUR:
         return profile.token_flavours
     if type_ is T.ATTRIBUTES:
@@ -114,7 +114,7 @@ _NEVER_REQUESTED = {"gnumach": (*_OWN_NOTIFICATIONS, 66)}
 def _modelled_bits(profile: Profile, type_: T) -> int | None:
     """The bits of a type that the profile's rules are about; None: the type isn't one of bits."""
     if type_ is T.EXCEPTION_MASK:
-        return sum(1 << number for number, place in enumerate(EXCEPTION_PLACES, 1) if place in profile.places)
+        return profile.exception_mask
     if type_ is T.BEHAVIOUR:
         bits = 0x1FFFFFFF
         for behaviour in profile.behaviours:

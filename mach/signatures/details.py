@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures.signature import NAME, Argument, Output, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -27,6 +28,7 @@ DETAILS = (
         "mach/mach_port.defs",
         NAME,
         outputs=(Output("context", O.WORD, "the context; 0 for a strict port"),),
+        weakest_target=PortObject.TASK_READ,
     ),
     on_task(
         "mach_port_set_context",
@@ -60,8 +62,22 @@ DETAILS = (
         Argument("flavor", T.ATTRIBUTES, "MACH_PORT_GUARD_INFO"),
         Argument("info", T.LIMITS, "the attributes: the guard, in two words, the low one first"),
     ),
-    on_task("mach_port_kobject", "Tell which kind of kernel object a port is.", "mach/mach_port.defs", NAME, outputs=(_KIND,)),
-    on_task("mach_port_kernel_object", "As mach_port_kobject, in earlier kernels.", "mach/mach_port.defs", NAME, outputs=(_KIND,)),
+    on_task(
+        "mach_port_kobject",
+        "Tell which kind of kernel object a port is.",
+        "mach/mach_port.defs",
+        NAME,
+        outputs=(_KIND,),
+        weakest_target=PortObject.TASK_READ,
+    ),
+    on_task(
+        "mach_port_kernel_object",
+        "As mach_port_kobject, in earlier kernels.",
+        "mach/mach_port.defs",
+        NAME,
+        outputs=(_KIND,),
+        weakest_target=PortObject.TASK_READ,
+    ),
     on_task(
         "mach_port_space_info",
         "List the entries of a space.",
@@ -71,12 +87,14 @@ DETAILS = (
             Output("types", O.TYPES, "the rights of each, in the same order"),
             Output("urefs", O.WORDS, "the user references of each"),
         ),
+        weakest_target=PortObject.TASK_READ,
     ),
     on_task(
         "mach_port_space_basic_info",
         "Count the entries of a space.",
         "mach/mach_port.defs",
         outputs=(Output("table_inuse", O.REFERENCES, "how many are in use"),),
+        weakest_target=PortObject.TASK_INSPECT,
     ),
     on_task(
         "mach_port_dnrequest_info",

@@ -19,8 +19,8 @@ _NODE = Argument("node", T.COUNT, "which node; there is one", default=0)
 _WHICH_HOST_PORT = Argument("which", T.HOST_SELECTOR, "which special port")
 
 HANDLERS = (
-    on_task("task_suspend", "Suspend a task, once more.", "mach/task.defs"),
-    on_task("task_resume", "Take back one suspension of a task.", "mach/task.defs"),
+    on_task("task_suspend", "Suspend a task, once more.", "mach/task.defs", weakest_target=PortObject.TASK_READ),
+    on_task("task_resume", "Take back one suspension of a task.", "mach/task.defs", weakest_target=PortObject.TASK_READ),
     on_task(
         "task_set_exception_ports",
         "Set the ports to which a task's exceptions go.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures.signature import Argument, Output, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -28,6 +29,7 @@ MEMORY = (
         "mach/vm_map.defs",
         Argument("address", T.PAGE, "the page"),
         outputs=(Output("value", O.WORD, "what is there"),),
+        weakest_target=PortObject.TASK_READ,
     ),
     on_task(
         "vm_write",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures.signature import NAME, RIGHT, Argument, Output, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -55,6 +56,7 @@ PORTS = (
         Argument("flavor", T.ATTRIBUTES, "MACH_PORT_LIMITS_INFO, MACH_PORT_RECEIVE_STATUS, …"),
         Argument("count", T.COUNT, "words that the caller has room for", default=10),
         outputs=(Output("info", O.WORDS, "the attributes"),),
+        weakest_target=PortObject.TASK_READ,
     ),
     on_task(
         "mach_port_set_attributes",
@@ -91,6 +93,7 @@ PORTS = (
         "mach/mach_port.defs",
         NAME,
         outputs=(Output("members", O.NAMES, "their names"),),
+        weakest_target=PortObject.TASK_READ,
     ),
     on_task(
         "mach_port_request_notification",

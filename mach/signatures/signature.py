@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import PortObject
+from sendright.mach.abi.rights import TASK_FLAVOURS, PortObject
 
 
 class ArgumentType(Enum):
@@ -113,11 +113,21 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     creates_task: bool = False
     in_steps: bool = False
     """Whether kernels, at least in some profiles, do the call in steps, and can stop between them (``Call.stop``)."""
+    weakest_target: PortObject = PortObject.TASK
+    """Of a call on a task: the weakest port of the task that the request can be sent to, where tasks have several
+    (``TASK_FLAVOURS``). It can be sent to a stronger one, too."""
     section: str = ""
     """The header or MIG definition that declares it, below ``osfmk`` in XNU's sources."""
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    @property
+    def target_objects(self) -> tuple[PortObject, ...]:
+        """Of a call on a task: what a port can be that stands for the task."""
+        if self.weakest_target is PortObject.TASK:
+            return (PortObject.TASK,)
+        return (PortObject.TASK, *TASK_FLAVOURS[TASK_FLAVOURS.index(self.weakest_target) :])
 
     @property
     def sets_tokens(self) -> bool:
@@ -193,6 +203,23 @@ NAME = Argument("name", ArgumentType.NAME, "a name in the task's space")
 RIGHT = Argument("right", ArgumentType.RIGHT, "which kind of right")
 
 
-def on_task(name: str, about: str, section: str, *arguments: Argument, outputs: tuple[Output, ...] = (), in_steps: bool = False) -> Signature:
+def on_task(
+    name: str,
+    about: str,
+    section: str,
+    *arguments: Argument,
+    outputs: tuple[Output, ...] = (),
+    in_steps: bool = False,
+    weakest_target: PortObject = PortObject.TASK,
+) -> Signature:
     """A call that is sent to a task's port."""
-    return Signature(name=name, about=about, arguments=(TASK, *arguments), outputs=outputs, target="task", in_steps=in_steps, section=section)
+    return Signature(
+        name=name,
+        about=about,
+        arguments=(TASK, *arguments),
+        outputs=outputs,
+        target="task",
+        in_steps=in_steps,
+        weakest_target=weakest_target,
+        section=section,
+    )

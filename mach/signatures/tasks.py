@@ -63,6 +63,7 @@ TASKS = (
         Argument("flavor", T.FLAVOUR, "TASK_SECURITY_TOKEN or TASK_AUDIT_TOKEN"),
         Argument("count", T.COUNT, "words that the caller has room for", default=8),
         outputs=(Output("value", O.WORDS, "the token"),),
+        weakest_target=PortObject.TASK_NAME,
     ),
     on_task(
         "task_get_special_port",
@@ -70,6 +71,7 @@ TASKS = (
         "mach/task.defs",
         Argument("which", T.SELECTOR, "which special port"),
         outputs=(Output("port", O.PORT, "the right found there"),),
+        weakest_target=PortObject.TASK_INSPECT,
     ),
     on_task(
         "task_set_special_port",

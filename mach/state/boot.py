@@ -2,10 +2,10 @@
 
 Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the
 profile's ``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports are: KERNEL, its own port;
-HOST, the ordinary host port; WIRED_LEDGER and PAGED_LEDGER, the root ledgers; each only if the profile has that place.
-Its memory is empty. If the profile has special ports of the host, those of ``BOOT_HOST_PORTS`` are set. The root
-ledgers have no limit, no balance and no parents. The kernel made every send right of the boot state: make-send counts
-equal send-right counts.
+HOST, the ordinary host port (where ``host_priv_is_callers``: the privileged one); WIRED_LEDGER and PAGED_LEDGER, the
+root ledgers; each only if the profile has that place. Its memory is empty. If the profile has special ports of the
+host, those of ``BOOT_HOST_PORTS`` are set. The root ledgers have no limit, no balance and no parents. The kernel made
+every send right of the boot state: make-send counts equal send-right counts.
 
 In profiles without a call that creates tasks, ``Profile.boot_tasks`` is the number of tasks at boot. The further tasks
 have the numbers 1, 2 …, and the port of task n is ``task_port(n)``. A further task has the tokens ``boot_tokens(n)``.

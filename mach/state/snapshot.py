@@ -90,7 +90,7 @@ class Port(msgspec.Struct, frozen=True):
 
     object: PortObject
     task: int | None
-    """The task to which this port belongs, if it is a task's port."""
+    """The task to which this port belongs, if it is a task's port, or a further port of a task (``TASK_FLAVOURS``)."""
     make_send_count: int
     sequence_number: int
     send_rights: int
@@ -111,6 +111,8 @@ class Port(msgspec.Struct, frozen=True):
     """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
     """Whether the receive right can't leave its space in a message, guarded or not."""
+    lost_send_rights: int = 0
+    """Those of ``send_rights`` that the kernel has lost: no slot has them (where ``kernel_reply_needs_room``)."""
     imp_donation: bool = False
     """Whether messages to the port lend importance to its receiver. It stays so."""
     temp_owner: bool = False
@@ -182,6 +184,9 @@ class Task(msgspec.Struct, frozen=True):
     """Port set -> the names of its members, ascending; no empty sets."""
     exceptions: dict[Place, tuple[int, int]] = {}
     """Exception place -> behaviour and flavour; no (0, 0)."""
+    died: dict[Place, int] = {}
+    """Exception place whose port has died since it was set -> the number of that port. (What was set to DEAD isn't
+    here.)"""
     requests: dict[int, Entry] = {}
     """Name -> the send-once right of its dead-name request; no EMPTY entries."""
     send_possible: dict[int, bool] = {}

@@ -31,7 +31,7 @@ def make_port(k: Context, after: After, task: Term, name: Name, port: Port) -> N
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(PortObject.NONE)
     after.at("receiver")[port] = k.slot(name, task)
-    for count in ("mscount", "seqno", "srights", "sorights", "msgcount", "request_slots", "reserved"):
+    for count in ("mscount", "seqno", "srights", "sorights", "msgcount", "request_slots", "reserved", "lost_sends"):
         after.at(count)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = k.queue_limit
     leave_receiver(after, port)

@@ -73,7 +73,7 @@ def _copy_in_requires(k: Context, space: Task, control: Name, disposition: Int, 
 
 def _destination_first(k: Context, message: Message, place: Slot) -> list[Term]:
     """Where the destination decides which rights the body may carry, it is copied in before the body."""
-    if not k.profile.task_ports_stay:
+    if not k.profile.immovable_objects:
         return []
     S, i = k.sorts.Slot, z3.Int("i")
     return [z3.ForAll([i], z3.Implies(S.is_destination_slot(place), k.before.empty(S.body_slot(message, i))))]
@@ -90,7 +90,7 @@ def _is_immovable_send(k: Context, entry: Term, message: Message, place: Slot) -
     destination = S.destination_slot(message)
     to_user = z3.And(z3.Not(b.empty(destination)), b.object(b.port(destination)) == OBJECT.OBJECT_NONE)
     described = b.layout(message) != k.sorts.no_descriptors
-    return z3.And(k.leads_to_task(entry), z3.Or(S.is_reply_slot(place), z3.And(S.is_body_slot(place), described, to_user)))
+    return z3.And(k.stays(entry), z3.Or(S.is_reply_slot(place), z3.And(S.is_body_slot(place), described, to_user)))
 
 
 REQUEST_KEPT = rests_on(
@@ -131,7 +131,7 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
     if k.profile.null_fits_any_disposition:
         unknown = z3.And(unknown, z3.Not(k.reserved(name)))
     invalid = z3.Or(unknown, z3.And(z3.Not(k.reserved(name)), z3.Not(carriable(k, entry, disposition))))
-    if k.profile.task_ports_stay:
+    if k.profile.immovable_objects:
         invalid = z3.Or(invalid, z3.And(z3.Not(k.reserved(name)), _is_immovable_send(k, entry, message, place)))
     yield k.fails(ReturnCode.MACH_SEND_INVALID_RIGHT, "the name has no right for this disposition", invalid)
 

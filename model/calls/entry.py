@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Notification, PortObject
+from sendright.mach.abi.rights import Notification
 from sendright.model.language.actions import clear, empty_set, forget_name, leave_receiver, leave_sets, lose_send, notify, put
 from sendright.model.language.evidence import rests_on
 from sendright.model.language.release import release
@@ -128,7 +128,7 @@ def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:
     """
     yield from k.request(task, *others)
     code = ReturnCode.KERN_INVALID_ARGUMENT if k.rule.name in k.profile.wrapped_calls else ReturnCode.KERN_INVALID_TASK
-    yield k.fails(code, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(code, "task is not a task's port", z3.Not(k.is_target(task)))
 
 
 def on_chosen_name(k: Context, task: Term, name: Name, when: Term | bool = True) -> Iterator[Case]:

@@ -14,24 +14,29 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import (
     BEHAVIOUR_BITS,
-    EXC_MASK_ALL,
     EXCEPTION_PLACES,
     MACH_EXCEPTION_BACKTRACE_PREFERRED,
     MACH_EXCEPTION_CODES,
     Behaviour,
+    Place,
     PortObject,
     combined,
 )
+from sendright.mach.kernel.profiles import Profile
 from sendright.model.calls.special_ports import may_be_kept
-from sendright.model.language.actions import drop_held_send_if, hold_copy_if, place_slot
+from sendright.model.language.actions import hold_copy_if, lose_sends, place_slot, put_if
 from sendright.model.language.evidence import page, rests_on
+from sendright.model.language.ghosts import is_send
 from sendright.model.language.rule import FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Steps, copy_out, run, sequence
 from sendright.model.language.sorts import PLACE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
 
-EXCEPTION_TYPES = range(1, len(EXCEPTION_PLACES) + 1)
+
+def _types(profile: Profile) -> dict[int, Place]:
+    """The numbers of the types of exception, and their places."""
+    return dict(enumerate(profile.exception_places, 1))
 
 
 def _selected(mask: Int, number: int) -> Term:
@@ -43,7 +48,7 @@ def _request(k: Context, task: Name, mask: Int, *others: Name) -> Iterator[Case]
     """The first tests of the three calls."""
     yield from k.request(task, *others)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    known = z3.And(mask >= 0, mask <= EXC_MASK_ALL, mask % 2 == 0)
+    known = z3.And(mask >= 0, mask <= k.profile.exception_mask, mask % 2 == 0)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the mask has bits that are not exception types", z3.Not(known))
 
 
@@ -80,18 +85,23 @@ class _Handler:
         protects = z3.Or(*[self.behaviour == (Behaviour.IDENTITY_PROTECTED | bits) for bits in others])
         return z3.Or(protects, z3.And(has(MACH_EXCEPTION_BACKTRACE_PREFERRED), z3.Not(has(MACH_EXCEPTION_CODES))))
 
-    def set(self, after: After, task: Term, number: int, when: Term) -> None:
-        """If ``when``, type ``number`` gives up its old right and gets a copy of the port, the behaviour and the
-        flavour.
+    def set(self, after: After, task: Term, chosen: dict[int, Term]) -> None:
+        """Each type for which ``chosen`` holds gets a copy of the port, the behaviour and the flavour. Then the old
+        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``).
 
         XNU 11417 keeps null for a kernel object's port (``exception_port_copy_send`` in ``kern/exception.c``).
         """
-        k, place = self.k, EXCEPTION_PLACES[number - 1]
-        held = place_slot(after, task, place)
-        drop_held_send_if(after, when, held)
-        hold_copy_if(after, when, k.handler_kind(self.name), k.handler_port(self.name), held)
-        for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
-            after.at(field)[(task, PLACE.of(place))] = z3.If(when, value, after.fields[field](task, PLACE.of(place)))
+        k, places = self.k, _types(self.k.profile)
+        kind, port = k.handler_kind(self.name), k.handler_port(self.name)
+        after.add("srights", port, z3.If(is_send(kind), z3.Sum(*[z3.If(when, 1, 0) for when in chosen.values()]), 0))
+        held = {number: place_slot(after, task, places[number]) for number in chosen}
+        lose_sends(after, [(after.port(held[number]), z3.And(when, is_send(after.kind(held[number])))) for number, when in chosen.items()])
+        for number, when in chosen.items():
+            put_if(after, when, held[number], kind, port)
+            after.at("had")[held[number]] = z3.If(when, k.sorts.no_port, after.had(held[number]))
+            for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
+                point = (task, PLACE.of(places[number]))
+                after.at(field)[point] = z3.If(when, value, after.fields[field](*point))
 
 
 class _Groups:
@@ -99,52 +109,63 @@ class _Groups:
     what the groups report.
     """
 
-    def __init__(self, k: Context, task: Term, mask: Int, count: Int) -> None:
-        b = k.before
-        room = count if k.profile.takes(k.rule.name, "count") else z3.IntVal(len(EXCEPTION_PLACES))
-        self.slots = {number: place_slot(b, task, place) for number, place in enumerate(EXCEPTION_PLACES, 1)}
-        places = {number: PLACE.of(place) for number, place in enumerate(EXCEPTION_PLACES, 1)}
+    def __init__(self, k: Context, task: Term, mask: Int, count: Int, by_port: bool = False) -> None:
+        """``by_port``: types are compared by the ports that they were given, also those that have died."""
+        b, types = k.before, _types(k.profile)
+        self.by_port = by_port
+        self.all_fit = not k.profile.takes(k.rule.name, "count")
+        self.slots = {number: place_slot(b, task, place) for number, place in types.items()}
+        places = {number: PLACE.of(place) for number, place in types.items()}
         self.behaviours = {number: b.exception_behaviour(task, place) for number, place in places.items()}
         self.flavours = {number: b.exception_flavour(task, place) for number, place in places.items()}
         self.k, self.asked = k, mask
         self.begins: dict[int, Term] = {}
         self.reported: dict[int, Term] = {}
         before = z3.IntVal(0)
-        for number in EXCEPTION_TYPES:
-            like_earlier = [z3.And(_selected(mask, earlier), self.equal(earlier, number)) for earlier in range(1, number)]
+        for number in types:
+            like_earlier = [z3.And(_selected(mask, earlier), self.joins(number, earlier)) for earlier in range(1, number)]
             self.begins[number] = z3.And(_selected(mask, number), z3.Not(z3.Or(*like_earlier)))
-            self.reported[number] = z3.And(self.begins[number], before < room)
+            self.reported[number] = self.begins[number] if self.all_fit else z3.And(self.begins[number], before < count)
             before = before + z3.If(self.begins[number], 1, 0)
 
-    def equal(self, one: int, other: int) -> Term:
-        """The two types have equal right, behaviour and flavour. (A dead right equals a dead one, none equals none.)"""
-        b, slot, second = self.k.before, self.slots[one], self.slots[other]
-        rights = z3.And(b.kind(slot) == b.kind(second), b.port(slot) == b.port(second))
-        return z3.And(rights, self.behaviours[one] == self.behaviours[other], self.flavours[one] == self.flavours[other])
+    def joins(self, number: int, first: int) -> Term:
+        """The type ``number`` is like the earlier type ``first``, in right, behaviour and flavour.
+
+        None is like none, and DEAD like DEAD. A port that has died since is like none, or (``by_port``) like itself.
+        """
+        b, slot, second = self.k.before, self.slots[first], self.slots[number]
+        died = b.had(second) == (b.had(slot) if self.by_port else self.k.sorts.no_port)
+        rights = z3.And(b.kind(slot) == b.kind(second), b.port(slot) == b.port(second), died)
+        return z3.And(rights, self.behaviours[first] == self.behaviours[number], self.flavours[first] == self.flavours[number])
 
     def has_room(self, number: int) -> Term:
         """The type is selected, and its group is reported."""
-        groups = [z3.And(self.reported[first], self.equal(first, number)) for first in range(1, number)]
+        if self.all_fit:
+            return _selected(self.asked, number)
+        groups = [z3.And(self.reported[first], self.joins(number, first)) for first in range(1, number)]
         return z3.And(_selected(self.asked, number), z3.Or(self.reported[number], *groups))
 
     def mask(self, number: int) -> Term:
-        """The bits of the selected types that are like ``number``, which begins their group."""
-        later = [z3.And(_selected(self.asked, other), self.equal(number, other)) for other in range(number + 1, EXCEPTION_TYPES.stop)]
-        bits = [z3.If(like, 1 << other, 0) for other, like in enumerate(later, number + 1)]
+        """The bits of the selected types in the group that ``number`` begins: like it, and like none before it."""
+        bits: list[Term] = []
+        for other in range(number + 1, len(self.slots) + 1):
+            earlier = [z3.And(self.begins[first], self.joins(other, first)) for first in range(1, number)]
+            like = z3.And(_selected(self.asked, other), self.joins(other, number), z3.Not(z3.Or(*earlier)))
+            bits.append(z3.If(like, 1 << other, 0))
         return z3.Sum(z3.IntVal(1 << number), *bits)
 
     def outputs(self) -> dict[str, Term]:
         """What the reply reports, for each type that may begin a group."""
         found: dict[str, Term] = {}
-        for number in EXCEPTION_TYPES:
+        for number in self.slots:
             found |= {f"told.{number}": self.reported[number], f"masks.{number}": self.mask(number)}
             found |= {f"behaviors.{number}": self.behaviours[number], f"flavors.{number}": self.flavours[number]}
         return found
 
     def begin_reply(self, after: After, message: Message) -> None:
         """RIGHTS: a clone of the right of each reported group."""
-        results = self.k.begin_reply(after, message, len(EXCEPTION_TYPES))
-        for number, result in zip(EXCEPTION_TYPES, results, strict=True):
+        results = self.k.begin_reply(after, message, len(self.slots))
+        for number, result in zip(self.slots, results, strict=True):
             source = self.slots[number]
             hold_copy_if(after, self.reported[number], after.kind(source), after.port(source), result)
 
@@ -167,8 +188,7 @@ def task_set_exception_ports(k: Context, task: Name, exception_mask: Int, new_po
 
     # RIGHTS
     def set_all(after: After) -> None:
-        for number in EXCEPTION_TYPES:
-            handler.set(after, target, number, _selected(exception_mask, number))
+        handler.set(after, target, {number: _selected(exception_mask, number) for number in _types(k.profile)})
 
     yield k.succeeds("each type in the mask gets a copy of the right", k.otherwise(), set_all)
 
@@ -185,7 +205,7 @@ def task_get_exception_ports(k: Context, task: Name, exception_mask: Int, count:
     ``mach/mach_types.defs``).
     """
     # NAMES
-    groups = _Groups(k, k.task_behind(task), exception_mask, count)
+    groups = _Groups(k, k.task_behind(task), exception_mask, count, by_port=k.profile.exception_groups_by_port)
     # CASES
     yield from _request(k, task, exception_mask)
     # REPLY
@@ -217,8 +237,7 @@ def task_swap_exception_ports(
     # RIGHTS, REPLY
     def swap(after: After) -> None:
         groups.begin_reply(after, reply_message)
-        for number in EXCEPTION_TYPES:
-            handler.set(after, target, number, groups.has_room(number))
+        handler.set(after, target, {number: groups.has_room(number) for number in _types(k.profile)})
 
     yield k.succeeds("each reported type gets a copy of the right", k.otherwise(), swap, **groups.outputs())
 
@@ -238,6 +257,7 @@ def swap_exception_ports(d: Driver) -> Steps:
 def _copy_out_groups(d: Driver, rule: str) -> Steps:
     answered = yield run(rule)
     reply = answered["reply_message"]
-    for number in EXCEPTION_TYPES:
-        yield copy_out(reply, d.body(reply, number - 1), "ports", when=answered[f"told.{number}"], since=answered)
+    for number in range(1, len(EXCEPTION_PLACES) + 1):
+        if f"told.{number}" in answered.outputs:
+            yield copy_out(reply, d.body(reply, number - 1), "ports", when=answered[f"told.{number}"], since=answered)
     yield run(FINISH, message=reply, since=answered)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import HostPort, PortObject
+from sendright.mach.abi.rights import HostPort, Place, PortObject
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
-from sendright.model.language.actions import clone_to_user, drop_held_send
+from sendright.model.language.actions import clone_to_user, drop_held_send, place_slot
 from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
@@ -20,9 +20,16 @@ KERNELS_OWN = 7
 
 
 def _request(k: Context, host_priv: Name, which: Int, lowest: int, *others: Name) -> Iterator[Case]:
-    """The first tests of both calls. Number 0, the security port, is refused like a number that doesn't exist."""
+    """The first tests of both calls. Number 0, the security port, is refused like a number that doesn't exist.
+
+    XNU 11417 takes the privileged port only from a task whose own host port it is (``convert_port_to_host_priv`` in
+    ``kern/ipc_host.c``).
+    """
     yield from k.request(host_priv, *others, called="host_priv")
     privileged = k.object(host_priv, PortObject.HOST_PRIV)
+    if k.profile.host_priv_is_callers:
+        own = place_slot(k.before, k.caller, Place.HOST)
+        privileged = z3.And(privileged, k.before.sends(own), k.before.port(own) == k.before.port(k.slot(host_priv)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "host_priv is not the privileged host port", z3.Not(privileged))
     outside = z3.Or(which < lowest, which > k.profile.host_special_ports)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such special port", outside)
@@ -70,7 +77,7 @@ def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -
     # CASES
     yield from _request(k, host_priv, which, KERNELS_OWN + 1, port)
     yield from may_be_kept(k, port)
-    if k.profile.only_init_sets_host_ports:
+    if k.profile.only_init_sets_host_ports and not k.profile.host_priv_is_callers:  # else only that task gets so far
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "the caller is not the first task", k.caller != k.sorts.first_task)
 
     # RIGHTS

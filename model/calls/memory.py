@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import Inheritance, PortObject
+from sendright.mach.abi.rights import Inheritance
 from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.sorts import INHERITANCE, Term
@@ -19,7 +19,7 @@ from sendright.model.language.terms import Bool, Int, Name, Object
 def _map(k: Context, task: Name) -> Iterator[Case]:
     """The first tests of every vm call: the request, and the map behind the task port."""
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
 
 
 @rule(

@@ -17,7 +17,7 @@ from sendright.mach.abi.descriptors import CopyOption, natural_size, size_withou
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.calls.looking import LOOKING
-from sendright.model.language.actions import counted_messages, drop_held_send, put, queue_message, stamp_by_kernel, take_room
+from sendright.model.language.actions import counted_messages, drop_held_send, lose_right, put, queue_message, stamp_by_kernel, take_room
 from sendright.model.language.choices import Transit
 from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.release import release_message
@@ -71,8 +71,7 @@ DEAD_MEANWHILE = rests_on(
 ANSWERS = rests_on(
     xnu_792=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
     + decided("When the queue is full, XNU 792 uses memory that it has freed (mach_msg_send). We queue the answer, as GNU Mach does."),
-    xnu=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
-    + decided("When the queue is full, XNU 11417 destroys the answer or lets the caller wait. We queue the answer, as GNU Mach does."),
+    xnu=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send"),
 )
 """Of the kernel's answer to a reply right."""
 
@@ -150,8 +149,8 @@ def mach_msg_send(
         cannot_be_reply = z3.Or(cannot_be_reply, b.kind(reply_slot) == KIND.DEAD_NAME)
     if k.profile.dead_names_are_lazy:  # whatever it was
         cannot_be_reply = z3.And(cannot_be_reply, z3.Not(z3.And(k.is_unlooked(reply_slot), fits(b, reply_slot, reply_by))))
-    if k.profile.task_ports_stay:
-        cannot_be_reply = z3.Or(cannot_be_reply, k.leads_to_task(reply_slot))
+    if k.profile.immovable_objects:
+        cannot_be_reply = z3.Or(cannot_be_reply, k.stays(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
     if not k.profile.destination_tested_first:
@@ -274,6 +273,16 @@ def _deliver_requires(k: Context, message: Message) -> list[Term]:
     return [k.in_kernel(message), _live_destination(k, message), b.body_count(message) == k.sorts.rights_of(b.layout(message))]
 
 
+def begin_to_wait(k: Context, after: After, message: Term) -> None:
+    """The caller begins to wait for room for ``message``."""
+    after.at("stage")[message] = STAGE.WAITING
+    after.at("wait")[k.caller] = WAIT.SENDING
+    after.at("waits_with")[k.caller] = message
+    if k.profile.room_is_given:  # behind all that wait already
+        after.at("arrival")[message] = after.clock()
+        after.store("clock", (), after.clock() + 1)
+
+
 def is_full(k: Context, message: Term) -> Term:
     """There is no room for ``message`` in its destination's queue, and the message doesn't come by a send-once
     right. Places that are reserved for others count as messages.
@@ -340,12 +349,7 @@ def deliver(k: Context, message: Message, wait: Bool, always: Bool, *, reaches: 
 
     def wait_for_room(after: After) -> None:
         lead(after)
-        after.at("stage")[message] = STAGE.WAITING
-        after.at("wait")[k.caller] = WAIT.SENDING
-        after.at("waits_with")[k.caller] = message
-        if k.profile.room_is_given:  # behind all that wait already
-            after.at("arrival")[message] = after.clock()
-            after.store("clock", (), after.clock() + 1)
+        begin_to_wait(k, after, message)
 
     def enqueue(after: After) -> None:
         lead(after)
@@ -471,10 +475,12 @@ def _answer_requires(k: Context, message: Message) -> list[Term]:
         ),
     ),
 )
-def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
+def kernel_answer(k: Context, message: Message, wait: Bool) -> Iterator[Case]:
     """The kernel has no routine for the message's id.
 
-    It answers so on the reply right, if that leads to a user's port.
+    It answers so on the reply right, if that leads to a user's port. In XNU 11417 an answer on a send right needs room,
+    by the time that the request's rights are given up. Without room it waits if its sender would, or is destroyed, and
+    then the kernel loses its right (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c``).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -483,7 +489,7 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
     live = z3.Or(kind == KIND.SEND, kind == KIND.SEND_ONCE)
 
     # RIGHTS, TOKENS
-    def answer(after: After) -> None:
+    def make(after: After) -> None:
         put(after, S.destination_slot(message), kind, port)
         put(after, reply, KIND.NONE, k.sorts.no_port)
         after.at("form")[reply] = z3.IntVal(0)
@@ -491,7 +497,18 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
         after.at("layout")[message] = k.sorts.no_descriptors
         after.at("size")[message] = z3.IntVal(natural_size(()))
         stamp_by_kernel(after, message, b.id(message) + MIG_REPLY, int(ReturnCode.MIG_BAD_ID))
+
+    def answer(after: After) -> None:
+        make(after)
         queue_message(after, message, port)
+
+    def answer_later(after: After) -> None:
+        make(after)
+        begin_to_wait(k, after, message)
+
+    def lose(after: After) -> None:
+        lose_right(after, reply)
+        after.at("stage")[message] = STAGE.FREE
 
     def end(after: After) -> None:
         drop_held_send(after, reply)
@@ -499,7 +516,14 @@ def kernel_answer(k: Context, message: Message) -> Iterator[Case]:
 
     to_user = z3.And(live, b.object(port) == OBJECT.of(PortObject.NONE))
     no_port = k.otherwise(z3.Not(to_user), tested=z3.Or(kind != KIND.SEND_ONCE, b.object(port) != OBJECT.OBJECT_NONE))
-    yield k.succeeds("the answer is queued on the reply port", to_user, answer, evidence=ANSWERS)
+    if k.profile.kernel_reply_needs_room:
+        full = z3.And(to_user, kind == KIND.SEND, counted_messages(b, port, k.profile) >= b.qlimit(port))
+        yield k.succeeds("there is no room for the answer: it is lost", z3.And(full, z3.Not(wait)), lose, evidence=ANSWERS)
+        yield k.fails(ReturnCode.MACH_SEND_IN_PROGRESS, "there is no room for the answer: it waits", full, answer_later, evidence=ANSWERS)
+        queued = k.otherwise(z3.And(to_user, z3.Not(full)), tested=to_user)
+    else:
+        queued = k.otherwise(to_user, tested=to_user)
+    yield k.succeeds("the answer is queued on the reply port", queued, answer, evidence=ANSWERS)
     yield k.succeeds("there is no user's port to answer", no_port, end)
 
 
@@ -538,7 +562,7 @@ def sending(
         yield run(DESTROY, message=message, at_once=True)
         raise
     delivered = yield run(DELIVER, message=message, wait=wait, always=header["always"], since=destination, goes_on=goes_on)
-    yield run(ANSWER, message=message, when=delivered.says("by_kernel"), goes_on=goes_on)
+    yield run(ANSWER, message=message, wait=wait, when=delivered.says("by_kernel"), goes_on=goes_on)
     if delivered.says("handed_back"):
         yield copy_out(message, d.destination(message), "dest", since=delivered)
         yield copy_out(message, d.reply(message), "reply", since=delivered)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Place, PortObject
-from sendright.model.language.actions import clear, clone, clone_to_user, drop_held_send, place_slot, put
+from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject
+from sendright.model.language.actions import clear, clone, clone_to_user, drop_held_send, make_kernel_port, make_send, place_slot, put
 from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.rule import SETTING_RESUMED, Case, Context, rule
-from sendright.model.language.sorts import KIND, PLACE, WAIT, Term
+from sendright.model.language.sorts import KIND, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.state import After
-from sendright.model.language.terms import Array, Bool, Int, Message, Name
+from sendright.model.language.terms import Array, Bool, Int, Message, Name, Port
 
 
 def _selected(k: Context, task: Term, which: Int) -> tuple[Term, Term]:
@@ -46,6 +46,33 @@ LOOKUP_FAILS = rests_on(
 """Of a shortage in ``mach_ports_lookup``, where the other kernels allocate an array."""
 
 
+FURTHER = rests_on(xnu="kern/ipc_tt.c: task_get_special_port_from_user, special_port_allowed_with_task_flavor, convert_task_to_port_with_flavor")
+"""Of the further ports of a task."""
+
+
+def selects_flavour(k: Context, which: Int) -> Term:
+    """The selector ``which`` means one of a task's further ports."""
+    return z3.Or(*[which == selector for selector in k.profile.flavour_ports])
+
+
+def selected_flavour(k: Context, which: Int) -> Term:
+    """Which further port the selector means (when ``selects_flavour``)."""
+    [*others, (_, last)] = k.profile.flavour_ports.items()
+    flavour = OBJECT.of(last)
+    for selector, kind in others:
+        flavour = z3.If(which == selector, OBJECT.of(kind), flavour)
+    return flavour
+
+
+def _is_too_weak(k: Context, task: Name, which: Int) -> Term:
+    """``task`` is a further port of the task's, and ``which`` doesn't select a port that is as weak."""
+    found = []
+    for place, flavour in enumerate(TASK_FLAVOURS):
+        reached = [which == selector for selector, kind in k.profile.flavour_ports.items() if kind in TASK_FLAVOURS[: place + 1]]
+        found.append(z3.And(k.object(task, flavour), z3.Not(z3.Or(*reached))))
+    return z3.Or(*found)
+
+
 @rule(
     evidence=rests_on(
         "kern/ipc_tt.c: task_get_special_port",
@@ -53,26 +80,52 @@ LOOKUP_FAILS = rests_on(
         manual=page("task_get_special_port"),
     )
 )
-def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message) -> Iterator[Case]:
+def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message, new_port: Port) -> Iterator[Case]:
     """Get a send right to one of a task's special ports.
+
+    In XNU 11417 a task has further ports, with which a holder can do less. The kernel makes one when it is first asked
+    for (``convert_task_to_port_with_flavor``). Through such a port a caller gets only ports that aren't stronger
+    (``special_port_allowed_with_task_flavor``; both in ``kern/ipc_tt.c``).
 
     XNU 11417 tells null for a kernel object's port (``ipc_port_copy_send_mqueue`` in ``ipc/ipc_port.c``), except for
     the task's own and the host's (``task_get_special_port_internal`` in ``kern/ipc_tt.c``).
     """
     # NAMES
-    known, held = _selected(k, k.task_behind(task), which)
+    target = k.task_behind(task)
+    known, held = _selected(k, target, which)
     kernels_own = selects(k, which, KERNELS_PLACES)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.Not(known))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
+    further = selects_flavour(k, which)
+    if k.profile.flavour_ports:
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the task's port is too weak", _is_too_weak(k, task, which), evidence=FURTHER)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the selector is unknown", z3.And(z3.Not(known), z3.Not(further)))
+
+    # RIGHTS
+    def make(after: After) -> None:
+        flavour = selected_flavour(k, which)
+        make_kernel_port(after, new_port, flavour, k.queue_limit)
+        after.at("object_task")[new_port] = target
+        after.at("flavour_port")[(target, flavour)] = new_port
+        [result] = k.begin_reply(after, reply_message, 1)
+        make_send(after, result, new_port)
 
     # REPLY
+    def make_right(after: After) -> None:
+        [result] = k.begin_reply(after, reply_message, 1)
+        make_send(after, result, k.before.flavour_port(target, selected_flavour(k, which)))
+
     def give(after: After) -> None:
         [result] = k.begin_reply(after, reply_message, 1)
         clone_to_user(after, held, result, kernels_own)
 
-    yield k.succeeds("a clone of the special port", k.otherwise(), give, replies=1)
+    if k.profile.flavour_ports:
+        missing = k.before.flavour_port(target, selected_flavour(k, which)) == k.sorts.no_port
+        yield k.succeeds("a right to a further port, which is made now", z3.And(further, missing), make, replies=1, evidence=FURTHER)
+        made = k.otherwise(z3.And(further, z3.Not(missing)), tested=further)
+        yield k.succeeds("a right to a further port", made, make_right, replies=1, evidence=FURTHER)
+    yield k.succeeds("a clone of the special port", k.otherwise(z3.Not(further)), give, replies=1)
 
 
 @rule(
@@ -120,8 +173,8 @@ def task_set_special_port(k: Context, task: Name, which: Int, port: Name, stop: 
 
 def may_be_kept(k: Context, *names: Term) -> Iterator[Case]:
     """Where rights to tasks' ports are immovable, none of them is kept in a place from which others could get it."""
-    if k.profile.task_ports_stay:
-        kept = z3.Or(*[k.leads_to_task(k.slot(name)) for name in names])
+    if k.profile.immovable_objects:
+        kept = z3.Or(*[k.stays(k.slot(name)) for name in names])
         yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "a right to a task's port is immovable", kept)
 
 

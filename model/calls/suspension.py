@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import PortObject
 from sendright.model.language.evidence import page, rests_on, suite
 from sendright.model.language.rule import Case, Context, rule
 from sendright.model.language.state import After
@@ -31,7 +30,7 @@ def task_suspend(k: Context, task: Name) -> Iterator[Case]:
     target = k.task_behind(task)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
 
     # RIGHTS
     def suspend(after: After) -> None:
@@ -54,7 +53,7 @@ def task_resume(k: Context, task: Name) -> Iterator[Case]:
     target = k.task_behind(task)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
     runs = k.before.suspend_count(target) == 0
     yield k.fails(k.profile.resume_at_zero_code, "the task is not suspended", runs)
 

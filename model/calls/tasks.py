@@ -10,10 +10,10 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
+from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.language.actions import clone, drop_held_send, make_kernel_port, make_send, place_slot, put, queue_message, take_room
+from sendright.model.language.actions import clone, drop_held_send, lose_right, make_kernel_port, make_send, place_slot, put, queue_message, take_room
 from sendright.model.language.choices import choose_copies
 from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
@@ -65,9 +65,10 @@ class _Child:
                 make_send(after, place_slot(after, child, place), host_port)
             elif place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
                 clone(after, place_slot(after, parent, place), place_slot(after, child, place))
-        for place in EXCEPTION_PLACES if k.profile.exception_places else ():
+        for place in k.profile.exception_places:
             for field in ("exception_behaviour", "exception_flavour"):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
+            after.at("had")[place_slot(after, child, place)] = k.sorts.no_port
         # TOKENS: the parent's
         after.at("security")[child] = b.security(parent)
         after.at("audit")[child] = b.audit(parent)
@@ -126,6 +127,13 @@ class _Child:
         after.sweep("object_made", "copied objects", lambda o: (created(o), z3.BoolVal(True)))
         after.sweep("content", "copied objects", lambda o: (created(o), b.content(b.mapped(parent, page_of(o)))))
         after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
+
+
+def ports_of(k: Context, task: Term) -> list[Term]:
+    """The ports that stand for ``task``: its own, and its further ones (NO_PORT for one that wasn't made)."""
+    b = k.before
+    further = sorted(k.profile.flavour_ports.values())
+    return [b.task_port(task), *[b.flavour_port(task, OBJECT.of(flavour)) for flavour in further]]
 
 
 def set_tokens(k: Context, after: After, task: Term, security: Term, audit: Term) -> None:
@@ -363,6 +371,10 @@ WOKEN_SENDER = rests_on(
 """Of a task that ends while it has room for the message that it sends."""
 
 
+LOST_ANSWER = rests_on(xnu="kern/thread.c: thread_terminate_self; ipc/ipc_kmsg.c: ipc_kmsg_send")
+"""Of a task that ends while an answer of the kernel's to it waits for room."""
+
+
 @rule(
     evidence=rests_on(
         "kern/task.c: task_terminate; kern/ipc_tt.c: ipc_task_terminate; ipc/ipc_space.c: ipc_space_destroy",
@@ -378,7 +390,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
 
     All its rights are given up, also those of the call that it waits in. Its port dies and its memory goes. In XNU a
     message that has room by then is queued (its sender goes on in ``ipc_mqueue_send``), and a process's task isn't
-    ended so: ``exit`` or a signal does that.
+    ended so: ``exit`` or a signal does that. An answer of the kernel's without room is lost there with its right
+    (``ipc_kmsg_send`` in ``ipc/ipc_kmsg.c`` of XNU 11417).
     """
     # NAMES
     b = k.before
@@ -387,17 +400,19 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     # CASES
     yield from k.request(task)
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
-    if k.profile.first_task_is_a_process:
-        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", target == k.sorts.first_task)
+    if k.profile.processes:
+        processes = [target == task for task in (k.sorts.first_task, k.sorts.second_task)[: k.profile.processes]]
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", z3.Or(*processes))
 
     # RIGHTS
     message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING
+    destination = k.sorts.Slot.destination_slot(message)
 
     def terminate(after: After, sending: Term = sending) -> None:
         def its(slot: Term) -> Term:
             return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
-        release(after, its, lambda port: port == b.task_port(target))
+        release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, target)]))
         lose_memory(after, message, sending)
         gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
         after.store_all((message,), gone, sending)
@@ -405,7 +420,6 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
 
-    destination = k.sorts.Slot.destination_slot(message)
     has_room = z3.And(sending, b.room(message) != k.sorts.no_port, b.kind(destination) == KIND.SEND)
 
     def queue_and_terminate(after: After) -> None:
@@ -413,10 +427,21 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         queue_message(after, message, b.port(destination))
         terminate(after, sending=z3.BoolVal(False))
 
+    def lose_and_terminate(after: After) -> None:
+        lose_right(after, destination)
+        terminate(after)
+
+    others: list[Term] = []
     if k.profile.room_is_given:
         title = "the task ends, and its message that has room is queued"
         yield k.succeeds(title, has_room, queue_and_terminate, evidence=WOKEN_SENDER)
-    yield k.succeeds("the task ends", k.otherwise(z3.Not(has_room) if k.profile.room_is_given else None), terminate)
+        others.append(has_room)
+    if k.profile.kernel_reply_needs_room:
+        lost = z3.And(sending, b.from_kernel(message), b.kind(destination) == KIND.SEND)
+        title = "the task ends, and the answer that waits for room is lost"
+        yield k.succeeds(title, k.otherwise(z3.And(lost, z3.Not(has_room)), tested=lost), lose_and_terminate, evidence=LOST_ANSWER)
+        others.append(lost)
+    yield k.succeeds("the task ends", k.otherwise(z3.Not(z3.Or(*others)) if others else None), terminate)
 
 
 @rule(evidence=rests_on("kern/task.c: task_info", manual=page("task_info", silent=("the audit token",))))
@@ -429,7 +454,7 @@ def task_info(k: Context, task: Name, flavor: Int, count: Int) -> Iterator[Case]
     known = z3.Or(*[flavor == flavour for flavour in k.profile.token_flavours], False)
     # CASES
     yield from k.request(task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.is_target(task)))
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(known))
     if k.profile.token_flavours:
         small = z3.Or(z3.And(security, count < SECURITY_TOKEN_WORDS), z3.And(audit, count < AUDIT_TOKEN_WORDS))

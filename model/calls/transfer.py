@@ -252,9 +252,9 @@ def mach_port_extract_right(k: Context, task: Name, name: Name, disposition: Int
     yield from on_reserved(k, name)
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", b.empty(entry))
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no right for this disposition", z3.Not(fits(b, entry, disposition)))
-    if k.profile.task_ports_stay:
+    if k.profile.immovable_objects:
         own = z3.And(disposition == Disposition.COPY_SEND, target == k.caller)
-        stays = z3.And(k.leads_to_task(entry), z3.Not(own))
+        stays = z3.And(k.stays(entry), z3.Not(own))
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "a right to a task's port is immovable", stays)
 
     if k.profile.has_guards:

@@ -56,6 +56,7 @@ class Translator:
             "host_port": "env_host_port",
             "host_priv_port": "env_host_priv_port",
             "first_task": "env_first_task",
+            "second_task": "env_second_task",
             "urefs_max": "env_urefs_max",
             "queue_limit": "env_queue_limit",
             "queue_limit_max": "env_queue_limit_max",

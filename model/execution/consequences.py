@@ -9,13 +9,15 @@ notifications arrive.
   its send-once right; then the kernel sends no-senders, then port-deleted (``ipc_right_clean``, ``ipc_right_destroy``,
   in XNU 11417 ``ipc_right_terminate``). ``mach_port_destruct`` sends no-senders before the port dies
   (``ipc_right_destruct``).
-- **A task's end**: its places, its names, its own port. The message with which it waits to send is handed back before:
-  its rights join the names that the space has for their ports, or get free names (``thread_terminate`` aborts the
-  send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to which it waits to send it,
-  that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417 ``ipc_mqueue_post``. XNU
-  792 puts it into the dead port's queue, and we decide that it does as the others). In XNU its places end after its
-  names; in OSF its ledgers' places end last (``ipc_task_terminate`` in ``kern/ipc_tt.c``, ``task_free`` in
-  ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in ``ipc/ipc_space.c``).
+- **A task's end**: its places, its names, its own port (in XNU 11417 its read port before that, its name and inspect
+  ports after it; ``ipc_task_terminate`` in ``kern/ipc_tt.c``). The message with which it waits to send is handed back
+  before: its rights join the names that the space has for their ports, or get free names
+  (``thread_terminate`` aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to
+  which it waits to send it, that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417
+  ``ipc_mqueue_post``. XNU 792 puts it into the dead port's queue, and we decide that it does as the others). In XNU
+  its places end after its names; in OSF its ledgers' places end last (``ipc_task_terminate`` in
+  ``kern/ipc_tt.c``, ``task_free`` in ``kern/task.c``, ``ipc_space_destroy`` or ``ipc_space_terminate`` in
+  ``ipc/ipc_space.c``).
 - **A port dies**: from then on nothing is sent to it. Its no-senders request is given up, its messages are destroyed in
   the order of arrival, then its dead-name requests fire (``ipc_port_destroy`` in ``ipc/ipc_port.c``). XNU 11417 gives
   up the no-senders request after the messages.
@@ -45,7 +47,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.execution.encoding import (
     BODY_SLOT,
@@ -75,6 +77,9 @@ _PLACES = (
     *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *_LEDGERS),
 )
 """A task's places in the order in which they end: first what a stopped call of the task has in its hands."""
+
+_OWN_PORTS = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
+"""The ports that stand for a task in the order in which they end."""
 
 _REQUESTS = (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT)
 
@@ -157,8 +162,13 @@ class Consequences:
         late = [slot for slot in places if slot[2] in _LEDGERS and self._profile.ledger_places_end_last]
         early = [partial(self._end_held, slot) for slot in places if slot not in late]
         yield from [*early, *names] if self._profile.places_end_first else [*names, *early]
-        yield from (partial(self._end_root, port) for port in roots)
+        yield from (partial(self._end_root, port) for port in sorted(roots, key=self._place_of_root))
         yield from (partial(self._end_held, slot) for slot in late)
+
+    def _place_of_root(self, port: int) -> int:
+        """When the port ends, if it is one of a task's ports."""
+        object_ = self._state["object"].get(port, PortObject.NONE)
+        return _OWN_PORTS.index(object_) if object_ in _OWN_PORTS else len(_OWN_PORTS)
 
     def _hand_back(self, messages: list[int], under: dict[SlotTuple, list[SlotTuple]]) -> set[SlotTuple]:
         """The rights of messages that a task waits to send go ``under`` names of its space: under those that it has, or

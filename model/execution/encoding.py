@@ -67,10 +67,10 @@ DEFAULTS: dict[str, Any] = {name: _DEFAULTS.get(declaration.range, 0) for name, 
 """A field's value for something that was never made: for an enumeration, the first member."""
 
 
-_OF_BOOT = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT, "first_task": BOOTSTRAP_TASK}
+_OF_BOOT = {"host_port": HOST_PORT, "host_priv_port": HOST_PRIV_PORT, "first_task": BOOTSTRAP_TASK, "second_task": BOOTSTRAP_TASK + 1}
 _LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
 ENVIRONMENT = (*_OF_BOOT, *_LIMITS)
-"""What is the same in all states: the host's two ports, the first task and the profile's limits."""
+"""What is the same in all states: the host's two ports, the first two tasks and the profile's limits."""
 
 
 def environment(profile: Profile) -> dict[str, Any]:

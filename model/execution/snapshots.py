@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sendright.mach.abi.descriptors import NO_PAGE, page_count
-from sendright.mach.abi.rights import NULL_NAME, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, TASK_FLAVOURS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import LedgerRule, Profile
 from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.state.sharing import Parts, updated_parts
@@ -184,6 +184,7 @@ class SnapshotWriter:
             suspend_count=f["suspend_count"].get(task, 0),
             sets=self._sets(task),
             exceptions=self._exceptions(task),
+            died={place: f["had"][PLACE_SLOT, task, int(place)] for place in places if (PLACE_SLOT, task, int(place)) in f["had"]},
             requests=requests,
             send_possible=self._send_possible(task),
             waiting=self._waiting(task),
@@ -259,7 +260,7 @@ class SnapshotWriter:
         object_ = PortObject(f["object"].get(port, 0))
         return Port(
             object=object_,
-            task=f["object_task"].get(port) if object_ == PortObject.TASK else None,
+            task=f["object_task"].get(port) if object_ in (PortObject.TASK, *TASK_FLAVOURS) else None,
             make_send_count=f["mscount"].get(port, 0),
             sequence_number=f["seqno"].get(port, 0),
             send_rights=f["srights"].get(port, 0),
@@ -273,6 +274,7 @@ class SnapshotWriter:
             guarded=f["is_guarded"].get(port, False),
             strict=f["is_strict"].get(port, False),
             immovable=f["is_immovable"].get(port, False),
+            lost_send_rights=f["lost_sends"].get(port, 0),
             imp_donation=f["is_donating"].get(port, False),
             temp_owner=f["has_temp_owner"].get(port, False),
             request_slots=f["request_slots"].get(port, 0),
@@ -323,8 +325,11 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         f["object"][number] = int(port.object)
         if port.task is not None:
             f["object_task"][number] = port.task
-        counts = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
-        for name, value in (*counts, ("sorights", port.send_once_rights), ("msgcount", len(port.queue))):
+            if port.object in TASK_FLAVOURS:
+                f["flavour_port"][port.task, int(port.object)] = number
+        counts: tuple[tuple[str, int], ...] = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
+        counts += (("lost_sends", port.lost_send_rights), ("sorights", port.send_once_rights), ("msgcount", len(port.queue)))
+        for name, value in counts:
             f[name][number] = value
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
@@ -363,6 +368,9 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
                 _put(f, request, Entry(SlotKind.DEAD_NAME))
         for place, (behaviour, flavour) in task.exceptions.items():
             f["exception_behaviour"][number, int(place)], f["exception_flavour"][number, int(place)] = behaviour, flavour
+        for place, died in task.died.items():
+            f["had"][PLACE_SLOT, number, int(place)] = died
+            f["port_life"].setdefault(died, ENDED)
         for set_name, members in task.sets.items():
             for member in members:
                 right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have

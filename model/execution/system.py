@@ -17,7 +17,17 @@ from sendright.mach.abi.descriptors import right_count
 from sendright.mach.abi.rights import Place, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.boot import BOOT_HOST_PORTS, BOOTSTRAP_TASK, HOST_PORT, ROOT_LEDGERS, WELL_KNOWN_PORTS, boot_ports, boot_tokens, task_port
+from sendright.mach.state.boot import (
+    BOOT_HOST_PORTS,
+    BOOTSTRAP_TASK,
+    HOST_PORT,
+    HOST_PRIV_PORT,
+    ROOT_LEDGERS,
+    WELL_KNOWN_PORTS,
+    boot_ports,
+    boot_tokens,
+    task_port,
+)
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.execution.compiler import CompiledCase, CompiledRule
@@ -414,7 +424,7 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
         f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
         held = {
             Place.KERNEL: task_port(task),
-            Place.HOST: HOST_PORT,
+            Place.HOST: HOST_PRIV_PORT if profile.host_priv_is_callers and task == BOOTSTRAP_TASK else HOST_PORT,
             Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
             Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
         }

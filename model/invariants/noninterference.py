@@ -102,11 +102,19 @@ class Grasp:
         return found
 
     def controls(self, task: Term) -> Term:
-        """The caller is the task, or names a send right to its port, or goes on with its creation."""
+        """The caller is the task, or names a send right to its port (or to a further one, if the call does with that),
+        or goes on with its creation.
+        """
         b = self.x.before
-        by_right = [z3.And(b.sends(slot), b.port(slot) == b.task_port(task)) for slot in self.rights()]
+        by_right = [z3.And(b.sends(slot), self._is_port_of(b.port(slot), task)) for slot in self.rights()]
         mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
+
+    def _is_port_of(self, port: Term, task: Term) -> Term:
+        """The port is the task's, or a further one of its that will do as the target of this call."""
+        b = self.x.before
+        further = [kind for kind in self.x.k.target_objects if kind is not PortObject.TASK]
+        return z3.Or(port == b.task_port(task), *[port == b.flavour_port(task, OBJECT.of(kind)) for kind in further])
 
     def beyond(self, task: Term) -> Term:
         """The task lives, and the caller has no authority over it."""
@@ -122,13 +130,13 @@ def _changed(x: Transition, *domain: str) -> list[str]:
     return [name for name, field in FIELDS.items() if field.domain == domain and not field.ghost and x.after.changed(name)]
 
 
-PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due", "request_slots")
+PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due", "request_slots", "lost_sends")
 """What holders of rights to a port change: how many rights, messages and requests there are, and that the last sender
 went."""
 ROOM = ("room",)
 """What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
-SLOTS = ("kind", "port", "urefs", "unlooked", "told", "send_possible")
+SLOTS = ("kind", "port", "urefs", "unlooked", "told", "had", "send_possible")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
 SHARED = ("clock",)

@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.known_breaks import is_broken
+from sendright.model.language.actions import is_exception_place
 from sendright.model.language.invariant import LIMITS, Variables, forall, invariant, named, variant
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
@@ -130,6 +131,16 @@ def send_rights(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     A slot counts once, for any number of user references.
     """
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p)))
+
+
+@variant(8, lambda profile: profile.kernel_reply_needs_room)
+def send_rights_and_lost_ones(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The kernel's count of a port's send rights is the number of slots that hold one, and of those that it has lost.
+
+    A slot counts once, for any number of user references.
+    """
+    yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) == s.sending_slots(v.p) + s.lost_sends(v.p)))
+    yield "what is lost", forall([v.p], z3.Implies(s.active(v.p), s.lost_sends(v.p) >= 0))
 
 
 @invariant(9, "send-once rights are counted")
@@ -261,21 +272,45 @@ def send_rights_at_least(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "the count", forall([v.p], z3.Implies(s.active(v.p), s.srights(v.p) >= s.sending_slots(v.p)))
 
 
-@invariant(118, "a right to a task's port is immovable", lambda profile: profile.task_ports_stay)
+FLAVOURS_THAT_STAY = (PortObject.TASK_INSPECT, PortObject.TASK_READ)
+"""The further ports of tasks to which send rights are immovable, in kernels that have such ports."""
+
+
+@invariant(118, "a right to a task's port is immovable", lambda profile: bool(profile.immovable_objects))
 def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A send right to a task's port is under a name or in the place KERNEL. It is in no message on its way, in no other
-    place, and in no request.
+    """A send right to a task's port, of a kind that is immovable, is under a name or in the place KERNEL. It is in no
+    message on its way, in no other place, and in no request.
 
     A message that the kernel is working on may have such a right for destination. It may carry one to a port of the
     kernel's, back to the caller, or into a call (such a request has no descriptors).
     """
+    yield from _stays(v, s, PortObject.TASK, *FLAVOURS_THAT_STAY)
+
+
+@variant(118, lambda profile: not profile.task_ports_stay)
+def further_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A send right to a task's inspect or read port is under a name. It is in no message on its way, in no place of a
+    task, and in no request.
+
+    A message that the kernel is working on may have such a right for destination. It may carry one to a port of the
+    kernel's, back to the caller, or into a call (such a request has no descriptors).
+    """
+    yield from _stays(v, s, *FLAVOURS_THAT_STAY)
+
+
+def _stays(v: Variables, s: State, *kinds: PortObject) -> Iterator[tuple[str, Term]]:
+    """Send rights to ports of these kinds are immovable."""
+
+    def makes_immovable(slot: Term) -> Term:
+        return z3.Or(*[s.object(s.port(slot)) == OBJECT.of(kind) for kind in kinds])
+
     S, message = v.S, v.sorts.message_of(v.s)
-    held = z3.And(s.sends(v.s), s.object(s.port(v.s)) == OBJECT.of(PortObject.TASK))
+    held = z3.And(s.sends(v.s), makes_immovable(v.s))
     in_hand = z3.And(v.sorts.in_message(v.s), z3.Not(S.is_reply_slot(v.s)), s.stage(message) == STAGE.IN_KERNEL)
     at_home = z3.And(S.is_place_slot(v.s), S.place(v.s) == PLACE.of(Place.KERNEL))
     yield "where it is", forall([v.s], z3.Implies(held, z3.Or(S.is_name_slot(v.s), at_home, in_hand)))
     carried, destination = S.body_slot(v.m, v.i), S.destination_slot(v.m)
-    carries = z3.And(s.sends(carried), s.object(s.port(carried)) == OBJECT.of(PortObject.TASK))
+    carries = z3.And(s.sends(carried), makes_immovable(carried))
     to_user = z3.And(
         z3.Or(s.kind(destination) == KIND.SEND, s.kind(destination) == KIND.SEND_ONCE), s.object(s.port(destination)) == OBJECT.OBJECT_NONE
     )
@@ -301,6 +336,16 @@ def unlooked_names(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """Only names are unlooked, and what is remembered of one is that it was a send right, or a send-once right."""
     was = z3.Or(s.unlooked(v.s) == KIND.SEND, s.unlooked(v.s) == KIND.SEND_ONCE)
     yield "what it was", forall([v.s], z3.Or(s.unlooked(v.s) == KIND.NONE, z3.And(v.S.is_name_slot(v.s), was)))
+
+
+@invariant(130, "it is remembered which exception ports have died", lambda profile: profile.exception_types > 0)
+def died_handlers(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Of an exception place that holds a dead right since its port has died, that port is remembered; of no other
+    slot.
+    """
+    had = s.had(v.s)
+    dead = z3.And(is_exception_place(s, v.s), s.kind(v.s) == KIND.DEAD_NAME, s.port_life(had) == LIFE.ENDED)
+    yield "where", forall([v.s], z3.Or(had == v.sorts.no_port, dead))
 
 
 @invariant(122, "only a stopped call holds a right in hand")

@@ -67,7 +67,8 @@ class Sight:
         k, b, S = self.x.k, self.b, self.S
         if not self.t.has("host_priv"):
             places = [S.place_slot(self.t.target, PLACE.of(place)) for place in k.profile.special_ports.values()]
-            return [z3.If(k.object(k["task"], PortObject.TASK), b.port(place), self.t.sorts.no_port) for place in places]
+            further = [b.flavour_port(self.t.target, OBJECT.of(kind)) for kind in sorted(k.profile.flavour_ports.values())]
+            return [z3.If(k.is_target(k["task"]), port, self.t.sorts.no_port) for port in [*map(b.port, places), *further]]
         return [z3.If(k.object(k["host_priv"], PortObject.HOST_PRIV), b.port(S.host_slot(k["which"])), self.t.sorts.no_port)]
 
     def task(self, task: Term) -> Term:
@@ -82,7 +83,8 @@ class Sight:
     def _stands_for(self, port: Term, task: Term) -> Term:
         """The port stands for the task. (The two are the same of tasks that live, by the invariants.)"""
         b = self.b
-        return z3.Or(z3.And(b.object(port) == OBJECT.of(PortObject.TASK), b.object_task(port) == task), port == b.task_port(task))
+        stands = z3.Or(*[b.object(port) == OBJECT.of(kind) for kind in self.x.k.target_objects])
+        return z3.Or(z3.And(stands, b.object_task(port) == task), port == b.task_port(task))
 
     def drawing(self, task: Term) -> Term:
         """The task draws on a ledger that the caller names."""
@@ -168,18 +170,18 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
 
 
 SEEN: Mapping[str, Seen] = {
-    **dict.fromkeys(("security", "audit", "task_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
+    **dict.fromkeys(("security", "audit", "task_port", "flavour_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("will_receive", "will_wait"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
-    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "send_possible"), _slot),
+    **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable"), _port),
     **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(
         ("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due", "request_slots"), _own_port
     ),
-    **dict.fromkeys(("is_donating", "has_temp_owner"), _own_port),
+    **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends"), _own_port),
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     "clock": nowhere,

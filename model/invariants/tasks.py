@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject
 from sendright.model.language.invariant import Variables, forall, invariant, named
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.state import State
@@ -30,6 +30,23 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 
 # ---- companions, which the other invariants need
+
+
+@invariant(131, "a further port of a task stands for it while it lives", lambda profile: bool(profile.flavour_ports))
+def further_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A further port of a live task is active and stands for it. An active port that is a further port of a task is
+    that of a live task.
+    """
+    for kind in TASK_FLAVOURS:
+        object_ = OBJECT.of(kind)
+        port = s.flavour_port(v.t, object_)
+        stands = z3.And(s.active(port), s.object(port) == object_, s.object_task(port) == v.t)
+        made = z3.And(s.alive(v.t), port != v.sorts.no_port)
+        yield f"{kind.name.lower()}: the port", forall([v.t], z3.Implies(made, stands))
+        task = s.object_task(v.p)
+        of_task = z3.And(s.active(v.p), s.object(v.p) == object_)
+        known = z3.And(s.alive(task), s.flavour_port(task, object_) == v.p)
+        yield f"{kind.name.lower()}: the task", forall([v.p], z3.Implies(of_task, known))
 
 
 @invariant(101, "a live task has a live port")

@@ -80,6 +80,10 @@ class Halves:
         privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
         yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
         yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
+        for kind in sorted(self.profile.flavour_ports.values()):
+            port = s.flavour_port(v.t, OBJECT.of(kind))
+            together = z3.Or(port == v.sorts.no_port, self.of_task(v.t) == self.of_port(port))
+            yield f"a task and its {kind.name.lower()} port are in one half", forall([v.t], z3.Implies(s.alive(v.t), together))
         if self.profile.tokens_in_two_steps:
             child, host = s.waits_child(v.t), s.waits_host(v.t)
             with_child = z3.Implies(s.alive(child), self.of_task(v.t) == self.of_task(child))
@@ -228,7 +232,7 @@ def is_targeted_only(rule: str, profile: Profile) -> bool:
     own.
     """
     signature = SIGNATURES.get(rule)
-    extracts = rule == "mach_port_extract_right" and profile.task_ports_stay
+    extracts = rule == "mach_port_extract_right" and bool(profile.immovable_objects)
     return signature is not None and signature.targets_task_only and not extracts
 
 

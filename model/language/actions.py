@@ -7,10 +7,12 @@ and 21 say that the two agree.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
-from sendright.mach.abi.rights import Notification, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Notification, Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.ghosts import is_send
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
@@ -20,6 +22,12 @@ from sendright.model.language.state import After, State
 def place_slot(state: State, task: Term, place: Place) -> Term:
     """The slot where the kernel holds ``place`` for ``task``."""
     return state.sorts.Slot.place_slot(task, PLACE.of(place))
+
+
+def is_exception_place(state: State, slot: Term) -> Term:
+    """``slot`` is a task's place for a type of exception."""
+    S = state.sorts.Slot
+    return z3.And(S.is_place_slot(slot), z3.Or(*[S.place(slot) == PLACE.of(place) for place in EXCEPTION_PLACES]))
 
 
 def put(after: After, slot: Term, kind: Term, port: Term, urefs: Term | int = 0) -> None:
@@ -99,16 +107,19 @@ def make_send(after: After, slot: Term, port: Term) -> None:
     put(after, slot, KIND.SEND, port)
 
 
-def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit: Term) -> None:
+def make_kernel_port(after: After, port: Term, object_: PortObject | Term, queue_limit: Term) -> None:
     """Make ``port``, which stands for a kernel object. The kernel has its receive right."""
     after.assumptions += [after.port_life(port) == LIFE.UNBORN, port != after.sorts.no_port]
     kernel = after.sorts.Slot.kernel_slot(port)
     after.at("port_life")[port] = LIFE.ALIVE
-    after.at("object")[port] = OBJECT.of(object_)
+    after.at("object")[port] = OBJECT.of(object_) if isinstance(object_, PortObject) else object_
     after.at("receiver")[port] = kernel
-    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "request_slots", "reserved"):
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "request_slots", "reserved", "lost_sends"):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
+    leave_receiver(after, port)
+    if after.profile.has_guards:
+        after.at("is_donating")[port] = z3.BoolVal(False)
     put(after, kernel, KIND.RECEIVE, port)
 
 
@@ -142,6 +153,11 @@ def is_kernel_objects(state: State, slot: Term) -> Term:
     return z3.And(state.sends(slot), state.object(state.port(slot)) != OBJECT.of(PortObject.NONE))
 
 
+def makes_immovable(state: State, port: Term, profile: Profile) -> Term:
+    """``port`` stands for a task in such a way that send rights to it are immovable."""
+    return z3.Or(*[state.object(port) == OBJECT.of(kind) for kind in sorted(profile.immovable_objects)])
+
+
 def lose_send(after: After, port: Term, when: Term | bool = True) -> None:
     """Take one send right from ``port``'s count (if ``when``).
 
@@ -160,10 +176,27 @@ def drop_held_send(after: After, slot: Term) -> None:
     clear(after, slot)
 
 
-def drop_held_send_if(after: After, when: Term, slot: Term) -> None:
-    """As ``drop_held_send``, if ``when``."""
-    lose_send(after, after.port(slot), z3.And(when, is_send(after.kind(slot))))
-    put_if(after, when, slot, KIND.NONE, after.sorts.no_port)
+def lose_sends(after: After, lost: Sequence[tuple[Term, Term]]) -> None:
+    """As ``lose_send``, of several ports: (port, whether it loses a send right). A port may be there twice.
+
+    Whether a right was the last one is decided by what is left in the end.
+    """
+    for port, when in lost:
+        after.add("srights", port, z3.If(when, -1, 0))
+    now = State(after.sorts, after.fields)
+
+    def due(p: Term) -> tuple[Term, Term]:
+        loses = z3.Or(*[z3.And(p == port, when) for port, when in lost])
+        waits = z3.Not(now.empty(now.sorts.Slot.no_senders_slot(p)))
+        return z3.And(loses, now.srights(p) == 0, waits), now.mscount(p) + 1
+
+    after.sweep("no_senders_due", "ports", due)
+
+
+def lose_right(after: After, slot: Term) -> None:
+    """Empty ``slot``, which holds a send right, and leave that right counted: the kernel has lost it."""
+    after.add("lost_sends", after.port(slot), 1)
+    clear(after, slot)
 
 
 def hold_copy_if(after: After, when: Term, kind: Term, port: Term, slot: Term) -> None:

@@ -10,6 +10,7 @@ import z3
 
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.rights import Notification
+from sendright.model.language.actions import is_exception_place
 from sendright.model.language.ghosts import NewMembers, Number, Recount
 from sendright.model.language.memo import memoized
 from sendright.model.language.sorts import KIND, LIFE, STAGE, Term
@@ -283,6 +284,15 @@ class Release:
             after.sweep("unlooked", "slots", lambda s: (self._becomes_dead(s), self._unlooked(s)))
             after.sweep("told", "slots", lambda s: (self._becomes_dead(s), z3.BoolVal(False)))
         S = b.sorts.Slot
+        if after.profile.exception_places:
+            after.sweep(
+                "had",
+                "slots",
+                lambda s: (
+                    z3.And(is_exception_place(b, s), gone(s)),
+                    z3.If(self.given_up(s), b.sorts.no_port, b.port(s)),
+                ),
+            )
 
         def limbo(slot: Term) -> Term:
             return z3.And(S.is_limbo_slot(slot), self.goes_to_limbo(S.rescued(slot)))

@@ -32,7 +32,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.model.language.actions import begin_reply, is_kernel_objects
+from sendright.model.language.actions import begin_reply, is_kernel_objects, makes_immovable
 from sendright.model.language.arguments import CIRCUMSTANCES, parameters_of
 from sendright.model.language.evidence import NONE, Evidence, Grounds, in_all_profiles, page, rests_on
 from sendright.model.language.invariant import Variables
@@ -208,8 +208,18 @@ class Context:
         """The caller's ``name`` is a send right to a port that stands for a kernel object of this kind."""
         return z3.And(self.sends(name), self.before.object(self.before.port(self.slot(name))) == OBJECT.of(kind))
 
+    @property
+    def target_objects(self) -> tuple[PortObject, ...]:
+        """What a port can be that stands for the task that the rule's call is about."""
+        call = SIGNATURES.get(self.rule.name)
+        return call.target_objects if call is not None and self.profile.flavour_ports else (PortObject.TASK,)
+
+    def is_target(self, name: Term) -> Term:
+        """The caller's ``name`` is a send right to a port that stands for a task, for this call."""
+        return z3.Or(*[self.object(name, kind) for kind in self.target_objects])
+
     def task_behind(self, name: Term) -> Term:
-        """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``)."""
+        """The task whose port the caller's ``name`` denotes (when ``object(name, TASK)``, or ``is_target(name)``)."""
         return self.before.object_task(self.before.port(self.slot(name)))
 
     def is_own(self, name: Term) -> Term:
@@ -275,11 +285,9 @@ class Context:
         """The name in ``slot`` has the maximum of references, and keeps them (where ``pegged_urefs``)."""
         return self.before.urefs(slot) == self.urefs_max
 
-    def leads_to_task(self, slot: Term) -> Term:
-        """The send right in ``slot`` leads to a task's port (where ``task_ports_stay``, it can't go to another
-        task).
-        """
-        return z3.And(self.before.sends(slot), self.before.object(self.before.port(slot)) == OBJECT.of(PortObject.TASK))
+    def stays(self, slot: Term) -> Term:
+        """The send right in ``slot`` leads to a task's port that makes it immovable: it can't go to another task."""
+        return z3.And(self.before.sends(slot), makes_immovable(self.before, self.before.port(slot), self.profile))
 
     # ---- cases
 

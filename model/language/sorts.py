@@ -133,6 +133,8 @@ class Sorts:
         """The host's privileged port, in kernels that give it to callers that present another port (hazard H-4)."""
         self.first_task = z3.Const("first_task" + tag, self.Task)
         """The first task of the system: that of launchd or init, in kernels that treat it unlike the others."""
+        self.second_task = z3.Const("second_task" + tag, self.Task)
+        """The second task at boot, in kernels where it is a process's, too."""
         self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
         """A name as a number, as a notification carries it."""
         self.kernel_security_token = self.members["SecurityToken"][0]

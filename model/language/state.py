@@ -75,6 +75,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     # tasks
     "task_life": FieldDeclaration(("Task",), "Life", "not yet made, alive, or terminated"),
     "task_port": FieldDeclaration(("Task",), "Port", "the task's own kernel port"),
+    "flavour_port": FieldDeclaration(("Task", "PortObject"), "Port", "its further port of this kind, or NO_PORT: none was made"),
     "security": FieldDeclaration(("Task",), "SecurityToken", "its security token"),
     "audit": FieldDeclaration(("Task",), "AuditToken", "its audit token"),
     "wired": FieldDeclaration(("Task",), "Port", "the ledger it draws wired memory on"),
@@ -109,15 +110,17 @@ FIELDS: dict[str, FieldDeclaration] = {
     ),
     "unlooked": FieldDeclaration(("Slot",), "Kind", "of a dead name: the kind of right that it was, if no call has looked at it since; else NONE"),
     "told": FieldDeclaration(("Slot",), "Bool", "of such a name: its dead-name request has fired, and its reference is still to come"),
+    "had": FieldDeclaration(("Slot",), "Port", "of a task's exception place whose port has died since it was set: that port; else NO_PORT"),
     "known_as": FieldDeclaration(("Task", "Port"), "Name", "the name under which the space has SEND or RECEIVE for the port, or NULL"),
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),
     "object": FieldDeclaration(("Port",), "PortObject", "the kernel object for which it stands"),
-    "object_task": FieldDeclaration(("Port",), "Task", "of a task port: the task"),
+    "object_task": FieldDeclaration(("Port",), "Task", "of a task's port, or a further port of a task: the task"),
     "receiver": FieldDeclaration(("Port",), "Slot", "the slot of its receive right"),
     "mscount": FieldDeclaration(("Port",), "Int", "make-send count"),
     "seqno": FieldDeclaration(("Port",), "Int", "sequence number of the next message received"),
     "srights": FieldDeclaration(("Port",), "Int", "send rights, as the kernel counts them"),
+    "lost_sends": FieldDeclaration(("Port",), "Int", "where answers of the kernel's need room: those of its send rights that the kernel has lost"),
     "sorights": FieldDeclaration(("Port",), "Int", "send-once rights, as the kernel counts them"),
     "msgcount": FieldDeclaration(("Port",), "Int", "messages in its queue, as the kernel counts them"),
     "reserved": FieldDeclaration(

@@ -18,7 +18,7 @@ from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
-MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", COPY_IN)
+MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", "task_get_special_port", COPY_IN)
 """The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
 rules must make none.
 """
@@ -95,6 +95,13 @@ class Transition:
         b = self.before
         held = z3.And(self.is_callers(slot), b.sends(slot), b.port(slot) == b.task_port(task))
         return z3.Or(task == self.k.caller, z3.And(b.alive(task), z3.Exists([slot], held)))
+
+    def has_port_of(self, task: Term) -> Term:
+        """The caller holds a send right to a port that stands for the task, for this call."""
+        slot = z3.Const("port_of", self.k.sorts.Slot)
+        b, port = self.before, self.before.port(slot)
+        stands = z3.And(b.object_task(port) == task, z3.Or(*[b.object(port) == OBJECT.of(kind) for kind in self.k.target_objects]))
+        return z3.Exists([slot], z3.And(self.is_callers(slot), b.sends(slot), stands))
 
     @property
     def stopped_in(self) -> Term:

@@ -8,8 +8,8 @@ from sendright.mach.abi.descriptors import TRAILER_SIZES, CopyOption, layout_of,
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import (
     BEHAVIOUR_BITS,
-    EXC_MASK_ALL,
     LAST_KERNEL_HOST_PORT,
+    MACH_EXCEPTION_TYPES,
     NULL_NAME,
     Behaviour,
     Disposition,
@@ -17,6 +17,7 @@ from sendright.mach.abi.rights import (
     Notification,
     Right,
     SlotKind,
+    exception_mask,
 )
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.signatures import Argument, Signature
@@ -188,7 +189,8 @@ def _delta(c: Choices, s: Situation, signature: Signature, argument: Argument, d
 
 
 def _selector(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    return c.pick(tuple(s.profile.special_ports)) if not c.one_in(12) else c.pick((0, 3, 7, 99, -1))
+    selectors = (*s.profile.special_ports, *s.profile.flavour_ports)
+    return c.pick(selectors) if not c.one_in(12) else c.pick((0, 3, 7, 99, -1))
 
 
 def _page(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
@@ -261,9 +263,11 @@ def _limits(c: Choices, s: Situation, signature: Signature, argument: Argument, 
 
 
 def _exception_mask(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    some = (c.byte() << 8 | c.byte()) & EXC_MASK_ALL
-    outside = c.pick((1, EXC_MASK_ALL + 1, EXC_MASK_ALL + 2, -1))
-    return c.weighted(((some, 8), (2 << c.below(9), 6), (EXC_MASK_ALL, 4), (0, 1), (outside, 1)))
+    types = s.profile.exception_types or MACH_EXCEPTION_TYPES
+    every = exception_mask(types)
+    some = (c.byte() << 8 | c.byte()) & every
+    outside = c.pick((1, every + 1, every + 2, -1))
+    return c.weighted(((some, 8), (2 << c.below(types), 6), (every, 4), (0, 1), (outside, 1)))
 
 
 def _host_selector(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

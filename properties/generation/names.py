@@ -59,6 +59,9 @@ def port(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
     if not argument.required and (c.one_in(2) or (argument.name in RARELY_GIVEN and not c.one_in(4))):
         return NULL_NAME
     fitting = s.senders(argument.object)
+    weaker = [name for kind in signature.target_objects[1:] for name in s.senders(kind)] if argument.name == signature.target else []
+    if weaker and c.one_in(4):
+        return c.pick(weaker)
     if fitting and not c.one_in(HOSTILE.get(signature.name, USUALLY_HOSTILE)):
         better = _more_effective(s, signature, argument, drawn, fitting)
         return c.pick(better) if better and not c.one_in(3) else c.pick(fitting)

@@ -163,9 +163,11 @@ class Stage:
         ready = callers(self.snapshot)
         return self.pick([task for task in ready if self.controlled(task)] or ready)
 
-    def other(self, task: int) -> _Calls[int]:
-        """Another task that ``task`` controls and that can make calls: a new one, or one that is there."""
-        there = self.controlled(task)
+    def other(self, task: int, ends: bool = False) -> _Calls[int]:
+        """Another task that ``task`` controls and that can make calls: a new one, or one that is there. With ``ends``,
+        one that can be ended.
+        """
+        there = [other for other in self.controlled(task) if not ends or self.can_end(other)]
         makers = [call for call in TASK_MAKERS if self.has(call)]
         if makers and len(self.snapshot.tasks) < MOST_TASKS and (not there or self.choices.one_in(2)):
             me = yield from self.own(task)
@@ -174,7 +176,11 @@ class Stage:
                 return made.created_task
         if not there:
             yield from self._wake(task)
-        return self.pick(there or self.controlled(task))
+        return self.pick(there or [other for other in self.controlled(task) if not ends or self.can_end(other)])
+
+    def can_end(self, task: int) -> bool:
+        """Whether ``task_terminate`` ends the task: it isn't that of a process."""
+        return task >= self.profile.processes
 
     def _wake(self, task: int) -> _Calls[None]:
         """Resume a task that ``task`` controls and that can't make calls, or its call."""
@@ -266,7 +272,7 @@ class Stage:
 
     def end(self, task: int) -> _Calls[None]:
         """End a task: by another one that controls it, or by itself. Where none can be made, most are spared."""
-        if not any(map(self.has, TASK_MAKERS)) and not self.choices.one_in(4):
+        if not any(map(self.has, TASK_MAKERS)) and self.can_end(task) and not self.choices.one_in(4):
             return
         by = [other for other in callers(self.snapshot) if other != task and self.controls(other, task)]
         if by and not self.choices.one_in(8):
@@ -410,7 +416,7 @@ def _stakes(s: Stage, task: int, other: int, least: int = 1) -> _Calls[None]:
 def a_task_with_requests_ends(s: Stage) -> _Calls[None]:
     """A task ends that has several requests, and rights that others have requests for."""
     task = s.actor()
-    other = yield from s.other(task)
+    other = yield from s.other(task, ends=True)
     yield from _stakes(s, task, other, 4 if s.choices.one_in(3) else 2)
     yield from s.end(other)
 
@@ -420,7 +426,8 @@ def the_richest_task_ends(s: Stage) -> _Calls[None]:
     if len(s.snapshot.tasks) < 3:
         raise Lost
     asked = {number for number, port in s.snapshot.ports.items() if port.no_senders.kind or port.port_destroyed.kind}
-    victims = {other for task in callers(s.snapshot) for other in s.snapshot.tasks if other != task and s.controls(task, other)} - {0}
+    victims = {other for task in callers(s.snapshot) for other in s.snapshot.tasks if other != task and s.controls(task, other)}
+    victims = {task for task in victims if task > 0 and s.can_end(task)}
 
     def riches(task: int) -> int:
         shown = s.snapshot.tasks[task]
@@ -992,7 +999,7 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
 
     def plan(s: Stage) -> _Calls[None]:
         task = s.actor()
-        other = yield from s.other(task)
+        other = yield from s.other(task, ends=True)
         yield from _stakes(s, task, other)
         yield from begin(s, task, other)
         yield from s.end(other)

@@ -35,6 +35,16 @@ def _other(do: Do, profile: Profile, me: int, **rights: int) -> int:
     return child
 
 
+def _other_that_can_end(do: Do, profile: Profile, me: int) -> int:
+    """The port of a child, or of the last of the boot tasks, which no process has."""
+    return len(profile.bootstrap_names) + profile.boot_tasks - 1 if profile.boot_tasks > 1 else _other(do, profile, me)
+
+
+def _task_that_can_end(profile: Profile) -> int:
+    """The number of the task with that port."""
+    return max(profile.boot_tasks - 1, 1)
+
+
 def a_ledger_that_has_less_to_give(do: Do, profile: Profile) -> None:
     """A finite ledger should give its child more than it has."""
     if not profile.serves("ledger_create"):
@@ -268,10 +278,11 @@ def a_sender_that_ends_before_it_uses_its_room(do: Do, profile: Profile) -> None
     """A task waits to send to a full port; a receive gives it room, and the task ends before it goes on."""
     me = do(0, "mach_task_self")["port"]
     port = _port(do, me)
-    child, name = _other(do, profile, me, n50=port), profile.chosen_name(50)
+    child, name = _other_that_can_end(do, profile, me), profile.chosen_name(50)
+    do(0, "mach_port_insert_right", task=child, name=name, poly=port, disposition=int(Disposition.MAKE_SEND))
     for _ in range(profile.queue_limit):
         do(0, "mach_msg_send", dest=port, dest_disposition=int(Disposition.MAKE_SEND))
-    do(1, "mach_msg_send", dest=name, dest_disposition=int(Disposition.COPY_SEND), wait=True)
+    do(_task_that_can_end(profile), "mach_msg_send", dest=name, dest_disposition=int(Disposition.COPY_SEND), wait=True)
     do(0, "mach_msg_receive", port=port)
     do(0, "task_terminate", task=child)
 
@@ -330,7 +341,7 @@ def a_name_that_is_freed_after_its_port_died(do: Do, profile: Profile) -> None:
     one."""
     me = do(0, "mach_task_self")["port"]
     ear = _port(do, me)
-    child, once = _other(do, profile, me), int(Disposition.MAKE_SEND_ONCE)
+    child, once = _other_that_can_end(do, profile, me), int(Disposition.MAKE_SEND_ONCE)
     name = profile.chosen_name(31)
     do(0, "mach_port_allocate_name", task=child, right=int(Right.RECEIVE), name=name)
     right = do(0, "mach_port_extract_right", task=child, name=name, disposition=once)["poly"]
@@ -347,6 +358,35 @@ def a_port_that_is_rescued_to_itself(do: Do, profile: Profile) -> None:
     variant, once = int(Notification.PORT_DESTROYED), int(Disposition.MAKE_SEND_ONCE)
     do(0, "mach_port_request_notification", task=me, name=name, variant=variant, notify=name, notify_disposition=once)
     do(0, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
+
+
+def an_answer_that_waits_when_its_task_ends(do: Do, profile: Profile) -> None:
+    """The kernel should answer to a port whose queue is full, and the task that asked ends."""
+    me = do(0, "mach_task_self")["port"]
+    replies, task = _port(do, me), _other_that_can_end(do, profile, me)
+    do(0, "mach_port_set_attributes", task=me, name=replies, flavor=int(PortAttributes.LIMITS_INFO), info=(0,))
+    name = profile.chosen_name(31)
+    do(0, "mach_port_insert_right", task=task, name=name, poly=replies, disposition=int(Disposition.MAKE_SEND))
+    asks = _task_that_can_end(profile)
+    host = do(asks, "mach_host_self")["port"]
+    copied = int(Disposition.COPY_SEND)
+    do(asks, "mach_msg_send", dest=host, dest_disposition=copied, reply=name, reply_disposition=copied, wait=True)
+    do(0, "task_terminate", task=task)
+
+
+def a_further_port_of_a_task_that_cannot_be_carried(do: Do, profile: Profile) -> None:
+    """Calls should keep or take a right to a task's read port."""
+    if not profile.flavour_ports:
+        return
+    me = do(0, "mach_task_self")["port"]
+    read = do(0, "task_get_special_port", task=me, which=6)["port"]
+    do(0, "mach_port_extract_right", task=me, name=read, disposition=int(Disposition.MOVE_SEND))
+    do(0, "task_set_special_port", task=me, which=4, port=read)
+    for change in ("set", "swap"):
+        do(0, f"task_{change}_exception_ports", task=me, exception_mask=2, new_port=read, behavior=1, new_flavor=1)
+    do(0, "mach_ports_register", task=me, ports=(read,))
+    do(0, "host_set_special_port", host_priv=1, which=8, port=read)
+    do(0, "task_resume", task=do(0, "task_get_special_port", task=me, which=3)["port"])
 
 
 RARE_RUNS: tuple[RareRun, ...] = (
@@ -375,6 +415,8 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_child_that_ends_before_it_gets_its_tokens,
     a_name_that_is_freed_after_its_port_died,
     a_port_that_is_rescued_to_itself,
+    an_answer_that_waits_when_its_task_ends,
+    a_further_port_of_a_task_that_cannot_be_carried,
 )
 
 

@@ -13,7 +13,7 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
-from sendright.properties.provenance.origins import child_port
+from sendright.properties.provenance.origins import child_port, further_port
 
 
 class ResultRef(msgspec.Struct, frozen=True):
@@ -55,6 +55,7 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     ports: dict[tuple[int, int], int | None] = {
         (task, name): entry.port for task, shown in initial.tasks.items() for name, entry in shown.names.items()
     }
+    known = set(initial.ports)
     calls: list[SymbolicCall] = []
     for step in steps:
         signature = SIGNATURES[step.call]
@@ -69,6 +70,10 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
             kind = signature.argument(argument).type
             arguments[argument] = mapped_names(kind, value, of_target if kind is ArgumentType.NAME else of_caller)
         calls.append(SymbolicCall(step.index, step.task, step.call, arguments, step.shortage, step.stop, step.resume, step.created_task))
+        further = further_port(step, known)
+        if further is not None:
+            task_of[further] = target
+        known.update(change.after.port for change in step.changes if change.after.port is not None)
         for change in step.changes:
             if change.slot.where == "name":
                 where = change.slot.owner, change.slot.index

@@ -215,7 +215,6 @@ _TWINS = {
     "forget_name": ["clear({0}, {0}.sorts.Slot.name_slot({1}, {2}))"],
     "put_name": ["put({0}, {0}.sorts.Slot.name_slot({1}, {2}), {3}, {4}, {5})"],
     "hold_copy_if": ["put_if({0}, {1}, {4}, {2}, {3})"],
-    "drop_held_send_if": ["put_if({0}, {1}, {2}, KIND.NONE, {0}.sorts.no_port)"],
 }
 """Actions, and those that do nearly the same."""
 

@@ -14,8 +14,17 @@ import networkx as nx
 
 from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.state.snapshot import Slot, Snapshot, entry_in_words, slots
-from sendright.properties.provenance.authority_graph import Container, FlowGraph, FlowNode, FromReceiver, SlotEntry, SlotExit, ToReceiver
+from sendright.mach.state.snapshot import Port, Slot, Snapshot, entry_in_words, slots
+from sendright.properties.provenance.authority_graph import (
+    Container,
+    FlowGraph,
+    FlowNode,
+    FromReceiver,
+    SlotEntry,
+    SlotExit,
+    ToReceiver,
+    controlled_by,
+)
 from sendright.properties.provenance.carried import DESTINATION
 from sendright.properties.provenance.derivation import Derivation
 from sendright.properties.provenance.nodes import Boot, Node, TokenNode
@@ -137,11 +146,17 @@ def authority(snapshot: Snapshot, port: int, profile: Profile | None = None, tru
     shown = snapshot.ports[port]
     return Authority(
         port=port,
-        stands_for=f"task {shown.task}" if shown.task is not None else "nothing" if not shown.object else shown.object.name.lower(),
+        stands_for=_stands_for(shown),
         kept=tuple(f"{entry_in_words(entry)} at {slot}" for slot, entry in sorted(slots(snapshot).items()) if entry.port == port and _is_kept(slot)),
         tasks=tuple(reaches),
         confined_by=prevention(flows, others) if others else (),
     )
+
+
+def _stands_for(port: Port) -> str:
+    if port.object is PortObject.TASK or port.task is None:
+        return f"task {port.task}" if port.task is not None else "nothing" if not port.object else port.object.name.lower()
+    return f"{port.object.name.lower().removeprefix('task_')} port of task {port.task}"
 
 
 def _is_kept(slot: Slot) -> bool:
@@ -187,7 +202,7 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
     if source is None:
         return f"{target} requests it" if calls else f"{target} has it"
     if along is not None:
-        by_task_port = flows.snapshot.ports[along.port].task is not None
+        by_task_port = controlled_by(flows.snapshot.ports[along.port]) is not None
         if isinstance(along, ToReceiver):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
         return f"{target} extracts it from {source}" if by_task_port else f"{source} replies to {target} with it"

@@ -16,6 +16,8 @@ It is the graph of one state and one port, the *target*: rights to the target tr
 - The rights that a port holds for requests come to the holder of its receive right (a new request returns the
   registered right); the right of a name's dead-name request comes to the holder of a right to the task's port.
 - A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
+- A send right to a task's port, or to a strong enough further port of the task, leads from a further port of the task:
+  its holder gets a right to that from the kernel.
 - Ports of other kernel objects join nothing: the kernel doesn't pass messages on.
 - Where rights to tasks' ports are immovable (``task_ports_stay``) they travel in one way only: a task that controls
   another inserts them into its space.
@@ -41,14 +43,22 @@ from collections.abc import Collection
 import msgspec
 import networkx as nx
 
-from sendright.mach.abi.rights import PortObject, SlotKind
+from sendright.mach.abi.rights import TASK_FLAVOURS, PortObject, SlotKind
 from sendright.mach.kernel.profiles import HostSelf, Profile
-from sendright.mach.state.snapshot import Entry, Slot, Snapshot, messages, slots
+from sendright.mach.signatures import SIGNATURES
+from sendright.mach.state.snapshot import Entry, Port, Slot, Snapshot, messages, slots
 from sendright.properties.provenance.carried import DESTINATION
 
 RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
 CALLS_FOR_AN_ANSWER = 4
 """Allocate, send, receive, send; the last receive is counted elsewhere."""
+
+
+_MAKERS: dict[PortObject, tuple[PortObject, ...]] = {
+    flavour: tuple([each for each in SIGNATURES["task_get_special_port"].target_objects if each not in TASK_FLAVOURS[:place]])
+    for place, flavour in enumerate(TASK_FLAVOURS)
+}
+"""A further port of a task -> the ports of the task through which the kernel makes rights to it."""
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -126,7 +136,7 @@ class FlowGraph:
         queued = {message.serial for port in snapshot.ports.values() for message in port.queue}
         self._unsent = self._queue_of.keys() - queued
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
-        self._stays = profile is not None and profile.task_ports_stay and target in snapshot.ports and snapshot.ports[target].task is not None
+        self._stays = profile is not None and target in snapshot.ports and snapshot.ports[target].object in profile.immovable_objects
         self._joins_host = (profile is None or profile.serves("host_get_special_port")) and not self._stays
         self.passive = set(trusted) - self._controlled(set(trusted))
         """The trusted tasks that no untrusted task controls: they don't pass rights on."""
@@ -139,7 +149,7 @@ class FlowGraph:
             if entry.port is not None and not (container.kind == "task" and container.number in self.passive):
                 self._add(slot, entry, entry.port, container)
         if target in snapshot.ports:
-            self._add_makers(snapshot.ports[target].object, profile)
+            self._add_makers(snapshot.ports[target], profile)
         for creator, task in snapshot.tasks.items():
             if task.waiting is not None and task.waiting.child in snapshot.tasks:
                 self._add_creation(creator, task.waiting.child, task.waiting.privileged)
@@ -161,9 +171,15 @@ class FlowGraph:
     def _privileged_host(self) -> int | None:
         return next((number for number, port in self.snapshot.ports.items() if port.object is PortObject.HOST_PRIV), None)
 
-    def _add_makers(self, object_: PortObject, profile: Profile | None) -> None:
-        """Add the calls that make a right to the target from authority over something else."""
-        if object_ is PortObject.HOST:
+    def _add_makers(self, port: Port, profile: Profile | None) -> None:
+        """Add the calls that make a right to the target ``port`` from authority over something else."""
+        object_ = port.object
+        if object_ in _MAKERS:
+            for slot in self.entries:  # task_get_special_port
+                if SlotEntry(slot) in self.graph and self._object_at(slot) in _MAKERS[object_] and self._task_at(slot) == port.task:
+                    self._edge(self.target, SlotEntry(slot), 1 + _fetch(slot))
+                    self._edge(SlotExit(slot), container_of(slot), 0)
+        elif object_ is PortObject.HOST:
             if profile is None or profile.host_self is HostSelf.MADE:
                 for number in self.snapshot.tasks.keys() - self.passive:  # mach_host_self
                     self._edge(self.target, Container("task", number), 1)
@@ -181,14 +197,20 @@ class FlowGraph:
         port = self.entries[slot].port
         return PortObject.NONE if port is None else self.snapshot.ports[port].object
 
+    def _task_at(self, slot: Slot) -> int | None:
+        port = self.entries[slot].port
+        return None if port is None else self.snapshot.ports[port].task
+
     def _controlled(self, trusted: set[int]) -> set[int]:
         """The trusted tasks that untrusted tasks control, directly or through others."""
         controlled: set[int] = set()
         while True:
             more = {
-                port.task
+                task
                 for slot, entry in self.entries.items()
-                if entry.kind is SlotKind.SEND and entry.port is not None and (port := self.snapshot.ports[entry.port]).task in trusted - controlled
+                if entry.kind is SlotKind.SEND
+                and entry.port is not None
+                and (task := controlled_by(self.snapshot.ports[entry.port])) in trusted - controlled
                 if any(holder not in trusted - controlled for holder in self._holders(slot))
             }
             if not more:
@@ -214,20 +236,21 @@ class FlowGraph:
 
     def _add(self, slot: Slot, entry: Entry, number: int, container: Container) -> None:
         port = self.snapshot.ports[number]
-        fetch = 1 if slot.where in ("place", "request") else 0
+        fetch = _fetch(slot)
+        controls = controlled_by(port)
         self.graph.add_edge(SlotEntry(slot), SlotExit(slot), weight=0, capacity=1)
         # The rights in a message can't be used before it is received.
         user = container.opened
         if number == self.target.port:
             self._edge(self.target, SlotEntry(slot), fetch)
             self._edge(SlotExit(slot), container, 0)
-        if port.task is not None:
-            task = Container("task", port.task)
+        if controls is not None:
+            task = Container("task", controls)
             self._edge(user, SlotEntry(slot), fetch)
             self._edge(SlotExit(slot), ToReceiver(number), 0)
             self._edge(FromReceiver(number), SlotEntry(slot), fetch)
             self._edge(SlotExit(slot), container, 1)
-            if port.task not in self.passive:
+            if controls not in self.passive:
                 self._edge(ToReceiver(number), task, 1)
                 if not self._stays:  # extract_right
                     self._edge(task, FromReceiver(number), 0)
@@ -262,6 +285,16 @@ class FlowGraph:
         """Add an edge. If there is one already, the lower weight counts."""
         known = self.graph.get_edge_data(one, other)
         self.graph.add_edge(one, other, weight=weight if known is None else min(weight, known["weight"]))
+
+
+def controlled_by(port: Port) -> int | None:
+    """The task that a send right to ``port`` controls; None: it controls none."""
+    return port.task if port.object is PortObject.TASK else None
+
+
+def _fetch(slot: Slot) -> int:
+    """The number of calls by which a task gets a right of its own out of ``slot``."""
+    return 1 if slot.where in ("place", "request") else 0
 
 
 def container_of(slot: Slot) -> Container:

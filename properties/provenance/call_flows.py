@@ -14,6 +14,7 @@ from sendright.mach.abi.rights import (
     DEAD_NAME,
     EXCEPTION_PLACES,
     REGISTERED_PLACES,
+    TASK_FLAVOURS,
     Disposition,
     Notification,
     Place,
@@ -240,6 +241,13 @@ def _special_places(m: StepView) -> list[Slot]:
 
 def _get_special_port(m: StepView) -> Iterator[Flow]:
     yield from (Flow(m.output("port"), "copied", place) for place in _special_places(m))
+    yield Flow(m.output("port"), "made", made_from=_further_ports(m, *TASK_FLAVOURS))
+
+
+def _further_ports(m: StepView, *objects: PortObject) -> frozenset[int]:
+    """The further ports of the target task that are such objects, also one that the kernel makes in this step."""
+    task = m.task("task")
+    return m.new_ports() | {port for port in m.rights.ports_of(*objects) if m.rights.task_of.get(port) == task}
 
 
 def _set_special_port(m: StepView) -> Iterator[Flow]:

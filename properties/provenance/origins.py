@@ -8,7 +8,7 @@ right without a source is a finding.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
 from sendright.mach.abi.codes import IN_PROGRESS
@@ -104,7 +104,7 @@ class Rights:
     def __init__(self, initial: Snapshot, profile_name: str) -> None:
         self.slots: dict[Slot, Entry] = slots(initial)
         self.profile: Profile | None = PROFILES.get(profile_name)
-        self.objects = {number: port.object for number, port in initial.ports.items() if port.object is not PortObject.NONE}
+        self.objects: dict[int, PortObject] = {number: port.object for number, port in initial.ports.items() if port.object is not PortObject.NONE}
         """Port -> kernel object, for the kernel's own ports."""
         self.task_of = {number: port.task for number, port in initial.ports.items() if port.task is not None}
         self.known_ports = set(initial.ports)
@@ -126,6 +126,7 @@ class Rights:
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
         self._follow_waiting(step)
+        further, target = further_port(step, self.known_ports), self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
         for change in step.changes:
             if change.before.port is not None:
                 self.holders[change.before.port] -= 1
@@ -139,6 +140,9 @@ class Rights:
         ledger = new_ledger(step)
         if ledger is not None:
             self.objects[ledger] = PortObject.LEDGER
+        if further is not None:
+            self.objects[further] = _further_object(step, self.profile)
+            self.task_of[further] = -1 if target is None else self.task_of.get(target, -1)
         if step.created_task is not None:
             port = child_port(step)
             if port is not None:
@@ -172,6 +176,21 @@ def child_port(step: Step) -> int | None:
 def new_ledger(step: Step) -> int | None:
     """The port of the ledger that ``step`` made, from the right that the caller got."""
     return _port_returned(step, "new_ledger") if step.call == "ledger_create" else None
+
+
+def further_port(step: Step, known_ports: Collection[int]) -> int | None:
+    """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
+    inspect or read port."""
+    if step.call != "task_get_special_port":
+        return None
+    given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
+    return next((port for port in given if port is not None and port not in known_ports), None)
+
+
+def _further_object(step: Step, profile: Profile | None) -> PortObject:
+    """What the port is that the kernel made in such a step."""
+    flavours = {} if profile is None else profile.flavour_ports
+    return flavours.get(step.arguments.get("which", -1), PortObject.TASK_NAME)
 
 
 def _port_returned(step: Step, output: str) -> int | None:

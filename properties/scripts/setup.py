@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from sendright.mach.abi.codes import ReturnCode, code_name
-from sendright.mach.abi.rights import Disposition, Right, SlotKind
+from sendright.mach.abi.rights import Disposition, HostPort, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
@@ -99,9 +99,17 @@ class Setup:
             return self.profile.bootstrap_names.index(word) + 1
         if (space, word) not in self.held:
             if word == "host" and self._name_for(BOOTSTRAP_TASK, HOST_PORT) is None:
-                self._do(BOOTSTRAP_TASK, "mach_host_self")
+                self._get_host()
             self.held[space, word] = self._give(space, WELL_KNOWN_PORTS[word])
         return self.held[space, word]
+
+    def _get_host(self) -> None:
+        """Get the bootstrap task a right to the ordinary host port, which need not be its own host port."""
+        if self.profile.host_priv_is_callers:
+            host_priv = self.well_known("host_priv", BOOTSTRAP_TASK)
+            self._do(BOOTSTRAP_TASK, "host_get_special_port", host_priv=host_priv, which=int(HostPort.HOST))
+        else:
+            self._do(BOOTSTRAP_TASK, "mach_host_self")
 
     def right_to(self, port: int, space: int) -> int:
         """The name that the task ``space`` has for a send right to ``port``, which it gets if it has none."""

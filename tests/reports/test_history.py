@@ -1,12 +1,14 @@
 import random
 
 import pytest
+from support.agreed_runs import Recorded
 from support.report_runs import MOVE_TO_CHILD, run
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.rights import Right
+from sendright.mach.kernel.profiles import XNU
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.snapshot import slots
+from sendright.mach.state.snapshot import Slot, slots
 from sendright.reports.call_text import arguments_in_words, call_line, outputs_in_words
 from sendright.reports.history import moments
 
@@ -77,3 +79,19 @@ def test_rights_have_names_in_the_headers_words() -> None:
     trace = run(ReferenceKernel(), [(0, "mach_task_self", {}, 0), (0, "mach_port_get_refs", {"task": 6, "name": 0, "right": Right.DEAD_NAME}, 0)])
     words = {named.name: named.value for named in arguments_in_words(moments(trace)[2], "manual")}
     assert words == {"task": "name 6", "name": "MACH_PORT_NULL", "right": "DEAD_NAME"}
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_tasks_further_ports_are_known_for_what_they_stand_for(ends: bool) -> None:
+    recorded = Recorded(XNU)
+    task = XNU.boot_tasks - 1
+    theirs = task + len(XNU.bootstrap_names)
+    names = [recorded.does(0, "task_get_special_port", task=theirs, which=which) for which in XNU.flavour_ports]
+    if ends:
+        recorded.does(0, "task_terminate", task=theirs)
+    trace = recorded.run.trace()
+    moment = moments(trace)[len(names)]
+    held = [moment.after[Slot("name", 0, name)].port for name in names]
+    whose = "a task" if ends else f"task t{task}"
+    assert [moment.ports[port] for port in held if port is not None] == [f"{kind} port of {whose}" for kind in ("name", "inspect", "read")]
+    assert call_line(trace.steps[0], "xnu") == "t0: task_get_special_port(task = name 4, which = TASK_NAME (3)) → KERN_SUCCESS"

@@ -159,11 +159,11 @@ class SendCalls(Bodies):
         (``ipc_mqueue_send``)
         """
         port = message.destination.port
-        has_room = forced or not port.full or message.destination.kind is not SlotKind.SEND
+        has_room = forced or self._has_room(message)
         if not port.alive:
             self.destroy_message(message.rights)
         elif port.object is not PortObject.NONE:
-            self._answer_bad_id(message)
+            yield from self._answer_bad_id(caller, message, wait)
         elif message.circular and (has_room or wait or not self.profile.full_before_circular):
             self.destroy_message(message.rights)
         elif has_room:
@@ -173,6 +173,10 @@ class SendCalls(Bodies):
         else:
             return self._hand_back(caller, message)
         return Result(ReturnCode.MACH_MSG_SUCCESS)
+
+    def _has_room(self, message: Message) -> bool:
+        """Whether ``message`` can be queued now. One on a send-once right always can."""
+        return message.destination.kind is not SlotKind.SEND or not message.destination.port.full
 
     def _deliver_later(self, caller: Task, message: Message) -> PartialSteps:
         """Block until the queue has room, by profile until it is given to this message, or the port dies. The message
@@ -191,16 +195,25 @@ class SendCalls(Bodies):
         else:
             self.destroy_message(message.rights)
 
-    def _answer_bad_id(self, message: Message) -> None:
+    def _answer_bad_id(self, caller: Task, message: Message, wait: bool) -> PartialSteps:
         """The kernel gets a request that it has no routine for. It releases the message's rights and sends an error
         reply, if there is a reply port.
+
+        In some kernels a reply on a send right needs room. If there is none, it waits if the request would have waited.
+        Otherwise it is destroyed, and its send right is lost. (``ipc_kmsg_send``)
         """
         reply = message.reply.right
         self.destroy_message([message.destination, *message.cargo[1:]])
-        if reply.live and reply.port.object is PortObject.NONE:
-            from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID)).send_off()
-        else:
+        if not reply.live or reply.port.object is not PortObject.NONE:
             self.release([reply])
+            return
+        answer = from_kernel(self.serials, message.id + REPLY_OFFSET, reply, int(ReturnCode.MIG_BAD_ID))
+        if not self.profile.kernel_reply_needs_room or self._has_room(answer):
+            answer.send_off()
+        elif wait:
+            yield from self._deliver_later(caller, answer)
+        else:
+            reply.port.lose_send()
 
     def _hand_back(self, sender: Task, message: Message) -> Result:
         """Return a message's rights to the sender, as if it received the message. (``ipc_kmsg_copyout_pseudo``)"""

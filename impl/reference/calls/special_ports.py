@@ -6,23 +6,45 @@ from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import NULL_RIGHT, Right
+from sendright.impl.reference.server import task_behind
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.impl.reference.waiting import PartialSteps, PausedReplacement, Steps
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Place
+from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import HostSelf
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.boot import HOST_PORT
+
+_TARGETS = SIGNATURES["task_get_special_port"].target_objects
+
+
+def _reaches(target: PortObject, flavour: PortObject | None) -> bool:
+    """Whether through a port of this kind the caller gets the task's port of a ``flavour``, or with None the right in a
+    place. (``special_port_allowed_with_task_flavor``)
+    """
+    if target is PortObject.TASK:
+        return True
+    return flavour is not None and TASK_FLAVOURS.index(flavour) <= TASK_FLAVOURS.index(target)
 
 
 class SpecialPortCalls(Core):
     """The calls on special and registered ports, and the traps that return the caller's own."""
 
-    def task_get_special_port(self, caller: Task, task: Task | None, which: int) -> Result:
+    def task_get_special_port(self, caller: Task, target: Right, which: int) -> Result:
         """Return a clone of the right in one of the task's places, by profile null for a kernel object's port that was
-        set there. KERN_INVALID_ARGUMENT.
+        set there; or a new right to a further port of the task's. Through such a port a caller gets only ports that
+        aren't stronger.
+
+        KERN_INVALID_ARGUMENT; KERN_INVALID_CAPABILITY if ``target`` is too weak.
         """
+        task = task_behind(target, _TARGETS)
+        flavour = self.profile.flavour_ports.get(which)
+        if task is not None and not _reaches(target.port.object, flavour):
+            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+        if task is not None and flavour is not None:
+            return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, self.port_of_flavour(task, flavour).make_send())})
         task, place = self._place(task, which)
         right = task.right_at(place)
         told = right.clone() if place in self.profile.protected_places else self.clone_of_users_port(right)

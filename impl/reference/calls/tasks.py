@@ -6,7 +6,7 @@ from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.ledger import Ledger
 from sendright.impl.reference.message import Tokens
-from sendright.impl.reference.task import LEDGER_PLACES, PLACES_IN_ORDER, Task
+from sendright.impl.reference.task import LEDGER_PLACES, PLACES_IN_ORDER, PORTS_IN_ORDER, Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.impl.reference.waiting import BlockedSend
 from sendright.mach.abi.codes import ReturnCode
@@ -14,7 +14,6 @@ from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import LedgerRule
-from sendright.mach.state.boot import BOOTSTRAP_TASK
 
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
 """Places for which a new task gets rights of its own; the others are cloned from its parent."""
@@ -75,11 +74,11 @@ class TaskCalls(Core):
 
     def task_terminate(self, caller: Task, task: Task | None) -> Result:
         """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT;
-        by profile KERN_FAILURE for the first task, which a process has. (``get_bsdtask_info``, ``bsd_info``)
+        by profile KERN_FAILURE for the first tasks, which are those of processes. (``get_bsdtask_info``, ``bsd_info``)
         """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if self.profile.first_task_is_a_process and task.number == BOOTSTRAP_TASK:
+        if task.number < self.profile.processes:
             raise Failure(ReturnCode.KERN_FAILURE)
         for page in task.memory.pages.values():
             self.object_changed(page.object)
@@ -93,28 +92,36 @@ class TaskCalls(Core):
             self.end_name(task.space, name)
         if not self.profile.places_end_first:
             self._end_places(task)
-        self.end_port(task.port)
+        for object in PORTS_IN_ORDER:
+            if object in task.ports:
+                self.end_port(task.ports[object])
         if self.profile.ledger_places_end_last:
             self.release([task.right_at(place) for place in LEDGER_PLACES])
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _interrupt(self, task: Task) -> None:
         """End the task's call that hasn't ended, before anything else of the task ends. A message that waits for room
-        goes back to the task, if its destination lives; one that has room is queued. (``thread_terminate``,
-        ``ipc_kmsg_copyout_pseudo``)
+        goes back to the task, if its destination lives; one that has room is queued. An answer of the kernel's that has
+        no room is destroyed, and its send right is lost. (``thread_terminate``, ``ipc_kmsg_copyout_pseudo``,
+        ``ipc_kmsg_send``)
         """
         waiting = task.waiting
         if waiting is None:
             return
         if isinstance(waiting, BlockedSend):
-            waiting.message.destination.port.waiting_senders.remove(waiting)
-        if not waiting.hands_back:
-            self.destroy_message(waiting.rights)
-        elif isinstance(waiting, BlockedSend) and waiting.has_room:
-            waiting.message.send_off()
-        else:
+            message = waiting.message
+            message.destination.port.waiting_senders.remove(waiting)
+            if message.destination.live and waiting.has_room:
+                message.send_off()
+                return
+            if message.destination.live and message.from_kernel:
+                message.destination.port.lose_send()
+                return
+        if waiting.hands_back:
             for right in waiting.rights:
                 copy_out(task.space, right)
+        else:
+            self.destroy_message(waiting.rights)
 
     def _end_places(self, task: Task) -> None:
         last = LEDGER_PLACES if self.profile.ledger_places_end_last else ()

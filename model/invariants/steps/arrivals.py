@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, KERNEL_OBJECT_TYPES, Disposition, Notification, PortObject, Right
+from sendright.mach.abi.rights import KERNEL_OBJECT_TYPES, Disposition, Notification, PortObject, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
@@ -248,20 +248,29 @@ def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
     """
     k, b, told = t.k, t.b, t.x.case.outputs
     has_count = k.profile.takes(t.rule, "count")
-    numbers = range(1, len(EXCEPTION_PLACES) + 1)
-    places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(EXCEPTION_PLACES, 1)}
+    places = {number: (t.target, PLACE.of(place)) for number, place in enumerate(k.profile.exception_places, 1)}
+    numbers = range(1, len(places) + 1)
     selected = {number: (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number in numbers}
 
+    keeps_ports = k.profile.exception_groups_by_port and "new_port" not in k.constants
+
     def alike(one: int, other: int) -> Term:
+        """The type ``other`` is like the earlier type ``one``."""
         held = [t.S.place_slot(*places[number]) for number in (one, other)]
         same = [b.fields[name](held[0]) == b.fields[name](held[1]) for name in ("kind", "port")]
         same += [b.fields[name](*places[one]) == b.fields[name](*places[other]) for name in ("exception_behaviour", "exception_flavour")]
-        return z3.And(*same)
+        had = b.had(held[0]) if keeps_ports else t.sorts.no_port
+        return z3.And(*same, b.had(held[1]) == had)
+
+    def is_listed_before(number: int, than: int) -> Term:
+        """The type ``number`` is like a type before ``than``."""
+        return z3.Or(*[z3.And(selected[first], alike(first, number)) for first in numbers if first < than])
 
     listed = z3.IntVal(0)
     for number in numbers:
-        begins = z3.And(selected[number], *[z3.Not(z3.And(selected[other], alike(other, number))) for other in numbers if other < number])
-        bits = [z3.If(z3.And(selected[other], alike(number, other)), 1 << other, 0) for other in numbers if other > number]
+        begins = z3.And(selected[number], z3.Not(is_listed_before(number, number)))
+        later = [(other, z3.And(alike(number, other), z3.Not(is_listed_before(other, number)))) for other in numbers if other > number]
+        bits = [z3.If(z3.And(selected[other], joins), 1 << other, 0) for other, joins in later]
         reported = [
             told[f"told.{number}"] == (z3.And(begins, listed < k["count"]) if has_count else begins),
             told[f"masks.{number}"] == z3.Sum(z3.IntVal(1 << number), *bits),

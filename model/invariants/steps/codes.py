@@ -48,7 +48,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     ReturnCode.KERN_INVALID_ARGUMENT: (Stage.OBJECT, Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_INVALID_VALUE: (Stage.VALUES, Stage.CARRIED, Stage.CONTENT),
     ReturnCode.KERN_INVALID_NAME: (Stage.VALUES, Stage.ENTRY),
-    ReturnCode.KERN_INVALID_RIGHT: (Stage.VALUES, Stage.ENTRY, Stage.CONTENT),
+    ReturnCode.KERN_INVALID_RIGHT: (Stage.VALUES, Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_INVALID_CAPABILITY: (Stage.CARRIED, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_NAME_EXISTS: (Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_RIGHT_EXISTS: (Stage.CONTENT,),
@@ -84,6 +84,11 @@ def _carries(call: Signature) -> bool:
     return call.takes(ArgumentType.RIGHT_NAME) or call.takes(ArgumentType.DISPOSITION)
 
 
+def _gives_by_target(call: Signature) -> bool:
+    """What the call gives depends on which port of the task its target is."""
+    return call.takes(ArgumentType.SELECTOR) and len(call.target_objects) > 1
+
+
 def _has_attributes(call: Signature) -> bool:
     return call.takes(ArgumentType.ATTRIBUTES)
 
@@ -100,7 +105,7 @@ ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
     ReturnCode.KERN_INVALID_NAME: _names,
     ReturnCode.KERN_NAME_EXISTS: lambda call: any(argument.type is ArgumentType.NAME for argument in call.arguments),
     ReturnCode.KERN_RIGHT_EXISTS: _carries,
-    ReturnCode.KERN_INVALID_CAPABILITY: lambda call: _carries(call) or _has_attributes(call),
+    ReturnCode.KERN_INVALID_CAPABILITY: lambda call: _carries(call) or _has_attributes(call) or _gives_by_target(call),
     ReturnCode.KERN_UREFS_OVERFLOW: _names,
     ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR),
 }

@@ -102,7 +102,7 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         dead = b.kind(reply) == KIND.DEAD_NAME
         looked = z3.And(dead, z3.Not(k.is_unlooked(reply))) if k.profile.dead_names_are_lazy else dead
         stays = [looked] if k.profile.dead_reply_refused else []
-        stays += [k.leads_to_task(reply)] if k.profile.task_ports_stay else []
+        stays += [k.stays(reply)] if k.profile.immovable_objects else []
         yield "the reply right that is refused", z3.And(z3.Not(k.reserved(k["reply"])), z3.Or(z3.Not(fits), *stays))
     elif x.case.code is ReturnCode.MACH_SEND_INVALID_DEST:
         given = (k["dest_disposition"], k["reply_disposition"])
@@ -171,7 +171,7 @@ def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if code is None:
         yield "what is carried is there", z3.And(exists, fits)
         return
-    stays = [k.leads_to_task(entry)] if k.profile.task_ports_stay else []
+    stays = [k.stays(entry)] if k.profile.immovable_objects else []
     if k.profile.has_guards:
         stays.append(z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receives(entry), b.is_immovable(b.port(entry))))
     yield "what is refused isn't there", z3.Or(z3.Not(exists), z3.Not(fits), *stays)

@@ -14,7 +14,7 @@ import msgspec
 import z3
 
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
+from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
@@ -163,8 +163,8 @@ class Touched:
         elif self.rule == "mach_ports_register":
             chosen = [place == PLACE.of(which) for which in profile.registered_places]
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
-            bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(EXCEPTION_PLACES, 1)]
-            chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, EXCEPTION_PLACES, strict=True)]
+            bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
+            chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
         elif self.x.grants_host or self.rule == CREATION_RESUMED:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)
@@ -217,7 +217,12 @@ def creates(x: Transition) -> bool:
 def makes_ports(x: Transition) -> bool:
     """Creations of tasks and ledgers, and allocations."""
     gives_kernel_object = x.creates or x.is_call(lambda call: call.changes_ledgers and call.replies_with_rights)
-    return gives_kernel_object or x.rule in ALLOCATORS
+    return gives_kernel_object or gives_further_ports(x) or x.rule in ALLOCATORS
+
+
+def gives_further_ports(x: Transition) -> bool:
+    """Calls that give a right to a task's further port, and make the port when it is first asked for."""
+    return bool(x.k.profile.flavour_ports) and x.rule == "task_get_special_port"
 
 
 def only_reads(x: Transition) -> bool:
@@ -486,6 +491,17 @@ def _counted(about: str) -> Reason:
     return Reason(f"the port was made: its count is the number of {about}", lambda t, p: t.a.port_life(p) != LIFE.UNBORN)
 
 
+def _can_lose_answers(x: Transition) -> bool:
+    return x.k.profile.kernel_reply_needs_room and x.rule in (ANSWER, TAKES_MESSAGES)
+
+
+def _loses_answer(t: Touched, port: Term) -> Term:
+    """The answer doesn't find room: no slot has its right any more, and the kernel's count keeps it."""
+    place = t.S.reply_slot(t.k["message"]) if t.rule == ANSWER else t.S.destination_slot(t.b.waits_with(t.target))
+    gone = z3.And(t.b.kind(place) == KIND.SEND, t.b.port(place) == port, t.emptied(place))
+    return z3.And(gone, t.a.lost_sends(port) == t.b.lost_sends(port) + 1)
+
+
 def _right_moves(t: Touched, port: Term) -> Term:
     """The slot of the receive right is another one after the step, and the right isn't left in the old one."""
     old, new = t.b.receiver(port), t.a.receiver(port)
@@ -521,6 +537,9 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
         made.append(a.port(x.reply(0)))
     if x.rule == "mach_host_self":
         made.append(a.port(x.reply(0)))
+    if gives_further_ports(x):
+        further = z3.Or(*[k["which"] == which for which in k.profile.flavour_ports])
+        made.append(z3.If(further, a.port(x.reply(0)), t.sorts.no_port))
     if x.rule == "mach_port_construct":
         made.append(z3.If(k["insert_send"], k["new_port"], t.sorts.no_port))
     return z3.Sum(z3.IntVal(0), *[z3.If(z3.And(port == each, port != t.sorts.no_port), 1, 0) for each in made])
@@ -694,6 +713,9 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 
 
 def _new_object_of_port(t: Touched, p: Term) -> Term:
+    if gives_further_ports(t.x):
+        selected = [z3.And(t.k["which"] == which, t.a.object(p) == OBJECT.of(kind)) for which, kind in t.k.profile.flavour_ports.items()]
+        return z3.And(t.made(p), z3.Or(*selected))
     kind = PortObject.TASK if t.x.creates else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
     return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
 
@@ -711,7 +733,8 @@ def _may_end(t: Touched, p: Term) -> Term:
         starts += [place == slot for slot in t.names()]
     elif t.rule == TAKES_MESSAGES:
         carried = z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place)))
-        starts += [t.sorts.of_task(place, t.target), p == b.task_port(t.target), carried]
+        own = [b.task_port(t.target), *[b.flavour_port(t.target, OBJECT.of(kind)) for kind in sorted(t.k.profile.flavour_ports.values())]]
+        starts += [t.sorts.of_task(place, t.target), *[p == port for port in own], carried]
     elif t.rule == RESCUED:
         starts.append(p == t.k["of"])
     elif t.rule in MESSAGE_ENDS:
@@ -874,6 +897,13 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.task_life(task) == LIFE.ENDED), rules(TAKES_MESSAGES)),
     ),
     "task_port": (CHILD,),
+    "flavour_port": (
+        Reason(
+            "the kernel makes this further port of the task",
+            lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
+            gives_further_ports,
+        ),
+    ),
     "security": _token_given("security"),
     "audit": _token_given("audit"),
     "wired": (CHILD,),
@@ -914,7 +944,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.wait(task) == WAIT.NOTHING), rules(TAKES_MESSAGES)),
     ),
-    "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER),),
+    "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER, ANSWER),),
     "waits_at": (
         _asked("waits_at", WAIT.RECEIVING, lambda t: t.k["port"], "mach_msg_receive"),
         Reason("the name at which the task waits is renamed", _waits_at, rules("mach_port_rename")),
@@ -994,6 +1024,16 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the right's port dies, or what the slot holds goes", lambda t, s: z3.And(z3.Not(t.a.told(s)), z3.Not(t.same(s))), releases),
         Reason("the dead-name request fires", lambda t, s: z3.And(_fired(t, s), t.a.told(s)), rules(FIRES)),
     ),
+    "had": (
+        Reason("the exception place's port dies", lambda t, s: z3.And(t.died(s), t.a.had(s) == t.b.port(s)), releases),
+        Reason("the task ends", lambda t, s: z3.And(_of_target(t, s), t.a.had(s) == t.sorts.no_port), rules(TAKES_MESSAGES)),
+        Reason("the task is made in this step", lambda t, s: z3.And(t.S.is_place_slot(s), t.child(t.S.holder(s))), creates),
+        Reason(
+            "the call sets this place of its target",
+            lambda t, s: z3.And(t.S.is_place_slot(s), t.S.holder(s) == t.target, t.selected(t.S.place(s)), t.a.had(s) == t.sorts.no_port),
+            _sets_exceptions,
+        ),
+    ),
     "known_as": (Reason("a name of the space gains or loses SEND and RECEIVE for the port", _known),),
     # ports
     "port_life": (
@@ -1001,7 +1041,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("its receive right is given up, or its kernel object ends", _may_end, releases),
     ),
     "object": (Reason("the port is made in this step", _new_object_of_port, makes_ports),),
-    "object_task": (Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),),
+    "object_task": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),
+        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), gives_further_ports),
+    ),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (
         Reason("the kernel makes send rights to it", _kernel_made, lambda x: x.rule != COPY_IN),
@@ -1017,6 +1060,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         _set_to("seqno", "seqno"),
     ),
     "srights": (_counted("slots that hold a send right (invariant 8)"),),
+    "lost_sends": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.lost_sends(p) == 0), makes_ports),
+        Reason("the kernel loses the right of its answer", _loses_answer, _can_lose_answers),
+    ),
     "sorights": (_counted("slots that hold a send-once right (invariant 9)"),),
     "msgcount": (_counted("messages that are queued on it (invariant 21)"),),
     "reserved": (
@@ -1092,7 +1139,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "arrival": (
         Reason("the message is queued", _queued_now),
         Reason("the task that waits with it ends, and it has room", _with_room, room_is_given(TAKES_MESSAGES)),
-        Reason("the message begins to wait", _waits_now, room_is_given(DELIVER)),
+        Reason("the message begins to wait", _waits_now, room_is_given(DELIVER, ANSWER)),
     ),
     "room": (
         Reason("the first that waits get room", _gets_room, rules(TAKE, "mach_port_set_attributes")),

@@ -178,6 +178,12 @@ EXCEPTIONS = (
     First("mach_port_type", "DEAD is a dead name", (), _NOTHING_TO_DO),
     First("mach_port_get_attributes", "NULL or DEAD: no attributes", (), _NOTHING_TO_DO),
     First("mach_port_get_attributes", "NULL or DEAD: no requests", (), _NOTHING_TO_DO),
+    First(
+        "task_get_special_port",
+        "the task's port is too weak",
+        ("the selector is unknown",),
+        "task_get_special_port_from_user looks whether the target is strong enough for the selector, before the routine switches on that",
+    ),
     First("task_set_special_port", "a right to a task's port is immovable", (), _KEPT_FIRST),
     *[
         First(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition
+from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.model.invariants.steps.locality import gives_further_ports
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
@@ -129,7 +130,8 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     That is: the port was just made. Or the caller, or a task whose port the caller holds, had the right or a
     registration of it. Or it is the host port, or a ledger that such a task draws on, which the kernel gives out. Or it
-    is one of the host's special ports, and the caller holds the privileged host port. A send-once right that is given
+    is one of the host's special ports, and the caller holds the privileged host port. Or it is a further port of a
+    task, of which the caller has a port. A send-once right that is given
     up goes to its port, and a receive right that would die to the port-destroyed requester. A stopped creation has
     found the child's host port in one of these ways, and gives it and the child's port when it goes on.
     """
@@ -150,6 +152,10 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
+    if gives_further_ports(x):
+        task = b.object_task(port)
+        further = z3.Or(*[port == b.flavour_port(task, OBJECT.of(kind)) for kind in sorted(x.k.profile.flavour_ports.values())])
+        given = z3.Or(given, z3.And(further, x.has_port_of(task)))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
@@ -181,7 +187,8 @@ def reached_by_right(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         carried = argument.name not in k.constants  # by the request, whose destination it is
         slot = v.S.destination_slot(k["message"]) if carried else k.slot(k.constants[argument.name])
         port = b.port(slot)
-        yield argument.name, z3.And(b.sends(slot), b.active(port), b.object(port) == OBJECT.of(argument.object))
+        kinds = k.target_objects if argument.name == SIGNATURES[x.rule].target and argument.object is PortObject.TASK else (argument.object,)
+        yield argument.name, z3.And(b.sends(slot), b.active(port), z3.Or(*[b.object(port) == OBJECT.of(kind) for kind in kinds]))
 
 
 @step_property(28, "another task's space changes only through its port, or when a port dies")

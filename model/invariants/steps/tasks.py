@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, HostPort, Place, PortObject
+from sendright.mach.abi.rights import HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.invariant import Variables
@@ -50,7 +50,7 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
-        names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in EXCEPTION_PLACES]
+        names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in x.k.profile.exception_places]
         same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in names for place in places]
         yield "its behaviours and flavours", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*same)))
     yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
@@ -143,6 +143,10 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
             yield f"the {which.name.lower()} port", z3.Implies(k["which"] == selector, done)
             if x.stops:
                 yield f"the {which.name.lower()} port that was there", z3.Implies(k["which"] == selector, copied(held, x.in_hand))
+        for selector, kind in k.profile.flavour_ports.items() if x.rule == "task_get_special_port" else ():
+            own_port = a.flavour_port(k.task_behind(k["task"]), OBJECT.of(kind))
+            right = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == own_port)
+            yield f"the {kind.name.lower()} port", z3.Implies(k["which"] == selector, right)
     elif x.rule == CREATION_RESUMED:
         lives = z3.And(a.kind(x.reply(0)) == KIND.SEND, a.port(x.reply(0)) == b.task_port(x.half_made))
         yield "the child's port", z3.If(b.alive(x.half_made), lives, a.kind(x.reply(0)) == KIND.DEAD_NAME)
@@ -159,7 +163,7 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
         yield "the host's port", kept(S.host_slot(k["which"]), k["port"])
     elif x.is_call(lambda call: call.selects_exceptions):
         task, told = k.task_behind(k["task"]), x.case.outputs
-        for number, which in enumerate(EXCEPTION_PLACES, 1):
+        for number, which in enumerate(x.k.profile.exception_places, 1):
             held, selected = place(task, which), (k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1
             if told:
                 reply = z3.If(told[f"told.{number}"], copied(held, x.reply(number - 1)), a.empty(x.reply(number - 1)))

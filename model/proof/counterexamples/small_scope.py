@@ -19,7 +19,7 @@ from sendright.model.language.sorts import UNBOUNDED, Scope, Sorts, Term
 from sendright.model.language.state import FIELDS, Field, State, sort_named
 
 _SORTS = ("Task", "Port", "Name", "Message", "Object", "SecurityToken", "AuditToken", "Layout", "Slot")
-_NAMED = ("host_port", "host_priv_port", "first_task")
+_NAMED = ("host_port", "host_priv_port", "first_task", "second_task")
 _COUNTS = ("parts_of", "rights_of", "pages_of", "number_of")
 
 

@@ -62,7 +62,7 @@ def test_gnumach_gives_no_security_port() -> None:
         (OSF, {Place.KERNEL: 6, Place.WIRED_LEDGER: 3, Place.PAGED_LEDGER: 4}),
         (XNU_792, {Place.KERNEL: 6, Place.HOST: 0, Place.WIRED_LEDGER: 3, Place.PAGED_LEDGER: 4}),
         (GNUMACH, {Place.KERNEL: 6}),
-        (XNU, {Place.KERNEL: 6, Place.HOST: 0}),
+        (XNU, {Place.KERNEL: 6, Place.HOST: HOST_PRIV_PORT}),
     ],
     ids=PROFILES,
 )

@@ -125,7 +125,7 @@ def test_who_does_not_know_the_guard_does_not_end_the_port(root: Actor) -> None:
 
 
 def test_a_task_that_ends_asks_no_guard(root: Actor) -> None:
-    other = root.machine.booted(1)
+    other = root.machine.last_booted()
     port = other.number_of(guarded(other))
     root.does("task_terminate", task=other.seen_as)
     assert port not in root.machine.snapshot().ports

@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 from support.kernel import NOTHING, Actor, Machine, dead, send
 
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Right
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Place, Right
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
 from sendright.mach.state.boot import DEVICE_PORT, HOST_PORT, HOST_PRIV_PORT
 
@@ -96,8 +96,23 @@ def test_a_child_that_was_given_the_privileged_port_reaches_them(root: Actor) ->
     assert root.machine.snapshot().host_ports[9] == dead()
 
 
-def test_only_the_first_task_sets_them_in_xnu() -> None:
+def test_the_privileged_port_must_be_the_callers_host_port_in_xnu() -> None:
+    """The first task is root's, so it has the privileged port there (``convert_port_to_host_priv``)."""
     machine = Machine(XNU)
+    other = Actor(machine, 1)
+    other.seen_as = 1 + len(XNU.bootstrap_names)
+    name = machine.root.gives(other, PRIV, Disposition.COPY_SEND)
+    assert other.refused(GET, host_priv=name, which=1) == "KERN_INVALID_ARGUMENT"
+    assert other.refused(SET, host_priv=name, which=8, port=other.me) == "KERN_INVALID_ARGUMENT"
+    assert other.refused(GET, host_priv=other.does("mach_host_self"), which=1) == "KERN_INVALID_ARGUMENT"
+    assert machine.root.does("mach_host_self") == PRIV
+    assert machine.root.does(GET, host_priv=PRIV, which=2) == PRIV
+    other_task = [machine.snapshot().tasks[number].places[Place.HOST] for number in range(1, XNU.boot_tasks)]
+    assert other_task == [send(HOST_PORT)] * 2
+
+
+def test_only_the_first_task_sets_them_in_xnu() -> None:
+    machine = Machine(structs.replace(XNU, host_priv_is_callers=False))
     other = Actor(machine, 1)
     other.seen_as = 1 + len(XNU.bootstrap_names)
     name = machine.root.gives(other, PRIV, Disposition.COPY_SEND)

@@ -262,7 +262,7 @@ def test_a_receive_right_given_up_leaves_a_dead_name_at_once() -> None:
 def test_such_names_of_a_task_that_ends(kind: str) -> None:
     """They were told of already."""
     machine = Machine(XNU)
-    root, other = machine.root, machine.booted(1)
+    root, other = machine.root, machine.last_booted()
     port, watch = root.port(), root.port()
     name = root.gives(other, port, MAKE[kind])
     root.asks(name, 72, watch, task=other.seen_as)

@@ -208,7 +208,7 @@ def test_a_kernel_objects_port_in_a_special_place_comes_back_as_null(root: Actor
 
 
 def test_the_kernels_own_special_ports_are_told(root: Actor) -> None:
-    assert [root.does("task_get_special_port", which=which) for which in (1, 2)] == [root.me, 6]
+    assert [root.does("task_get_special_port", which=which) for which in (1, 2)] == [root.me, 1]
     assert [root.does("host_get_special_port", host_priv=1, which=which) for which in (1, 2, 3)] == [6, 1, 2]
     port = root.port_with_send()
     root.does("task_set_special_port", which=4, port=port)
@@ -241,8 +241,9 @@ def test_elsewhere_a_kernel_objects_port_is_like_any_other(profile: Profile) -> 
 
 
 def test_a_dead_task_port_is_a_dead_right_like_any_other(root: Actor) -> None:
-    root.does("task_terminate", task=OTHER)
-    root.does("task_set_special_port", which=4, port=OTHER)
+    other = root.machine.last_booted()
+    root.does("task_terminate", task=other.seen_as)
+    root.does("task_set_special_port", which=4, port=other.seen_as)
     assert root.shown.places[Place.BOOTSTRAP] == dead()
 
 

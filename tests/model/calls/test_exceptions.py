@@ -19,7 +19,7 @@ from sendright.model.language.rule import Context
 from sendright.model.language.sorts import KIND
 from sendright.model.language.state import After
 
-BAD_ACCESS, BAD_INSTRUCTION, ARITHMETIC, EMULATION = 2, 4, 8, 16
+BAD_ACCESS, BAD_INSTRUCTION, ARITHMETIC, EMULATION, SOFTWARE, BREAKPOINT = 2, 4, 8, 16, 32, 64
 
 
 @pytest.fixture(params=[MANUAL, OSF], ids=["manual", "osf"])
@@ -50,14 +50,16 @@ def test_types_with_one_port_behaviour_and_flavour_are_a_group(judged: Judged) -
     assert told(judged, 0) == []
 
 
-def test_dead_rights_are_one_group_and_none_another(judged: Judged) -> None:
+def test_a_type_whose_port_died_joins_no_group_and_one_set_to_dead_joins_the_first(judged: Judged) -> None:
     for mask in (BAD_ACCESS, ARITHMETIC):
         port = judged.does("mach_port_allocate", task=judged.me, right=int(Right.RECEIVE))
         assert judged.code("mach_port_insert_right", task=judged.me, name=port, poly=port, disposition=20) == "KERN_SUCCESS"
         assert put(judged, mask, port, flavor=7) == "KERN_SUCCESS"
         assert judged.code("mach_port_destroy", task=judged.me, name=port) == "KERN_SUCCESS"
-    assert put(judged, EMULATION, 0, flavor=7) == "KERN_SUCCESS"
-    assert told(judged, BAD_ACCESS | ARITHMETIC | EMULATION) == [(BAD_ACCESS | ARITHMETIC, 0xFFFFFFFF, 1, 7), (EMULATION, 0, 1, 7)]
+    for mask, name in ((EMULATION, 0), (SOFTWARE, 0xFFFFFFFF), (BREAKPOINT, 0)):
+        assert put(judged, mask, name, flavor=7) == "KERN_SUCCESS"
+    groups = [(BAD_ACCESS | SOFTWARE, 0xFFFFFFFF, 1, 7), (ARITHMETIC, 0xFFFFFFFF, 1, 7), (EMULATION | BREAKPOINT, 0, 1, 7)]
+    assert told(judged, BAD_ACCESS | ARITHMETIC | EMULATION | SOFTWARE | BREAKPOINT) == groups
 
 
 @pytest.mark.parametrize("mask", [1, 1 << 10, EXC_MASK_ALL + 1, -2])

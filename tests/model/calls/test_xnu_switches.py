@@ -33,6 +33,8 @@ LIMIT = 4
 XNU = msgspec.structs.replace(WHOLE_XNU, urefs_max=LIMIT)
 STAYS = msgspec.structs.replace(XNU, task_ports_stay=True)
 """A kernel whose tasks' ports are immovable for all programs."""
+ANY_HOLDER = msgspec.structs.replace(XNU, host_priv_is_callers=False)
+"""A kernel that takes the privileged host port from any task that has a right to it."""
 COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
     Disposition.COPY_SEND,
     Disposition.MOVE_SEND,
@@ -40,8 +42,8 @@ COPY, MOVE, MOVE_ONCE, MAKE, MAKE_ONCE = (
     Disposition.MAKE_SEND,
     Disposition.MAKE_SEND_ONCE,
 )
-OTHER = 3
-"""The bootstrap task's name for the port of task 1."""
+OTHER, LAST = 3, 4
+"""The bootstrap task's names for the ports of task 1 and of task 2. No process is behind the last."""
 NOTHING = 77
 """A name that is never used."""
 SET, SWAP = "task_set_exception_ports", "task_swap_exception_ports"
@@ -252,10 +254,10 @@ def a_task_port_is_not_copied_out_of_anothers_space(judged: Judged) -> None:
 def test_who_holds_both_ports_passes_one_on() -> None:
     """And who has it makes calls on it."""
     judged = Judged(STAYS)
-    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=4, disposition=MOVE)
-    step = judged.run.step(1, Call("mach_port_allocate", {"task": 12803, "right": Right.DEAD_NAME}))
-    assert (step.code, judged.run.snapshot.tasks[2].names[1].kind) == (0, SlotKind.DEAD_NAME)
-    judged.does("task_terminate", task=OTHER)
+    judged.does("mach_port_insert_right", task=LAST, name=12803, poly=OTHER, disposition=MOVE)
+    step = judged.run.step(2, Call("mach_port_allocate", {"task": 12803, "right": Right.DEAD_NAME}))
+    assert (step.code, judged.run.snapshot.tasks[1].names[1].kind) == (0, SlotKind.DEAD_NAME)
+    judged.does("task_terminate", task=LAST)
     judged.does("mach_port_allocate", right=Right.DEAD_NAME)
     judged.run.finish()
 
@@ -263,9 +265,9 @@ def test_who_holds_both_ports_passes_one_on() -> None:
 def test_a_dead_task_port_is_a_dead_right_like_any_other() -> None:
     judged = Judged(STAYS)
     dest = sending(judged)
-    judged.does("task_terminate", task=OTHER)
-    judged.does("task_set_special_port", which=4, port=OTHER)
-    judged.does("mach_msg_send", dest=dest, dest_disposition=COPY, descriptors=((OTHER, COPY),))
+    judged.does("task_terminate", task=LAST)
+    judged.does("task_set_special_port", which=4, port=LAST)
+    judged.does("mach_msg_send", dest=dest, dest_disposition=COPY, descriptors=((LAST, COPY),))
     judged.run.finish()
 
 
@@ -384,6 +386,34 @@ def all_groups_are_given(judged: Judged) -> None:
 
 
 # ---- names
+
+
+@story("exception_types")
+def there_are_thirteen_types_of_exceptions(judged: Judged) -> None:
+    name, other = sending(judged), sending(judged)
+    every = (1 << 14) - 2
+    assert judged.code(SET, exception_mask=every + 1, new_port=name, behavior=1) == "KERN_INVALID_ARGUMENT"
+    assert judged.code(SET, exception_mask=1 << 14, new_port=name, behavior=1) == "KERN_INVALID_ARGUMENT"
+    judged.does(SET, exception_mask=1 << 10 | 1 << 13, new_port=name, behavior=1)
+    judged.does(SET, exception_mask=1 << 12, new_port=other, behavior=2)
+    assert judged.run.snapshot.tasks[0].places[Place.EXC_CRASH].port == port_of(judged, name)
+    groups = judged.does("task_get_exception_ports", exception_mask=every)
+    assert groups["masks"] == (every - (1 << 10 | 1 << 12 | 1 << 13), 1 << 10 | 1 << 13, 1 << 12)
+    assert groups["ports"] == (NULL_NAME, name, other)
+    assert judged.does(SWAP, exception_mask=1 << 12 | 1 << 13, new_port=NULL_NAME, behavior=0)["masks"] == (1 << 12, 1 << 13)
+    judged.does("mach_port_destroy", name=name)
+    assert judged.does("task_get_exception_ports", exception_mask=1 << 10)["ports"] == (DEAD_NAME,)
+
+
+def test_all_ports_of_exceptions_end_with_their_task() -> None:
+    judged = Judged(XNU)
+    name = sending(judged)
+    judged.does("mach_port_insert_right", task=LAST, name=12803, poly=name, disposition=COPY)
+    judged.does(SET, task=LAST, exception_mask=(1 << 14) - 2, new_port=name, behavior=1)
+    assert judged.run.snapshot.ports[port_of(judged, name)].send_rights == 15
+    judged.does("task_terminate", task=LAST)
+    assert judged.run.snapshot.ports[port_of(judged, name)].send_rights == 1
+    judged.run.finish()
 
 
 @story("dead_name_is_no_name")
@@ -662,6 +692,16 @@ def the_host_has_many_ports(judged: Judged) -> None:
     assert judged.code("host_set_special_port", host_priv=1, which=36, port=name) == "KERN_INVALID_ARGUMENT"
 
 
+@story("host_priv_is_callers")
+def the_privileged_port_is_the_callers_own(judged: Judged) -> None:
+    judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
+    for call in ("host_get_special_port", "host_set_special_port"):
+        arguments = {"host_priv": 12803, "which": 8} | ({"port": NULL_NAME} if "set" in call else {})
+        assert judged.run.step(1, Call(call, arguments)).code == ReturnCode.KERN_INVALID_ARGUMENT
+    assert judged.does("mach_host_self") == 1
+    judged.does("host_get_special_port", host_priv=1, which=8)
+
+
 @story("only_init_sets_host_ports")
 def only_the_first_task_sets_ports_of_the_host(judged: Judged) -> None:
     judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
@@ -678,7 +718,7 @@ def only_the_first_task_sets_ports_of_the_host(judged: Judged) -> None:
 
 
 def test_an_immovable_port_is_refused_before_the_caller() -> None:
-    judged = Judged(STAYS)
+    judged = Judged(msgspec.structs.replace(STAYS, host_priv_is_callers=False))
     judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=1, disposition=COPY)
     own = judged.run.step(1, Call("mach_task_self", {})).outputs["port"]
     for port, code in ((own, ReturnCode.KERN_INVALID_RIGHT), (12803, ReturnCode.KERN_NO_ACCESS)):
@@ -687,21 +727,162 @@ def test_an_immovable_port_is_refused_before_the_caller() -> None:
     judged.run.finish()
 
 
-@story("first_task_is_a_process")
-def a_process_is_behind_the_first_task(judged: Judged) -> None:
+@story("processes")
+def processes_are_behind_the_first_two_tasks(judged: Judged) -> None:
+    assert judged.code("task_terminate", task=OTHER) == "KERN_FAILURE"
     assert judged.code("task_terminate", task=NULL_NAME) == "MACH_SEND_INVALID_DEST"
     assert judged.code("task_terminate", task=1) == "KERN_INVALID_ARGUMENT"
     assert judged.code("task_terminate") == "KERN_FAILURE"
 
 
-def test_no_process_is_behind_the_others() -> None:
+def test_no_process_is_behind_the_last_task() -> None:
     """The first task's port in another task's hands is as good."""
     judged = Judged(XNU)
     judged.does("mach_port_insert_right", task=OTHER, name=12803, poly=judged.me, disposition=COPY)
     step = judged.run.step(1, Call("task_terminate", {"task": 12803}))
     assert step.code == ReturnCode.KERN_FAILURE
-    judged.does("task_terminate", task=OTHER)
+    judged.does("task_terminate", task=LAST)
     judged.run.finish()
+
+
+# ---- a task's further ports
+
+GET, NAME_PORT, INSPECT_PORT, READ_PORT = "task_get_special_port", 3, 5, 6
+
+
+@story("flavour_ports")
+def a_task_has_further_ports(judged: Judged) -> None:
+    for which, kind in XNU.flavour_ports.items():
+        name = judged.does(GET, task=LAST, which=which)
+        port = judged.run.snapshot.ports[port_of(judged, name)]
+        assert (port.object, port.task, port.send_rights, port.make_send_count) == (kind, 2, 1, 1)
+        assert judged.does(GET, task=LAST, which=which) == name
+        assert judged.run.snapshot.ports[port_of(judged, name)].make_send_count == 2
+        judged.does("mach_port_destroy", name=name)
+        again = judged.does(GET, task=LAST, which=which)
+        port = judged.run.snapshot.ports[port_of(judged, again)]
+        assert (port.send_rights, port.make_send_count) == (1, 3)
+        assert judged.code("task_set_special_port", task=LAST, which=which, port=NULL_NAME) == "KERN_INVALID_ARGUMENT"
+
+
+@story("flavour_ports")
+def a_weaker_port_gives_only_what_is_as_weak(judged: Judged) -> None:
+    reached = {NAME_PORT: (), INSPECT_PORT: (NAME_PORT, INSPECT_PORT), READ_PORT: (NAME_PORT, INSPECT_PORT, READ_PORT)}
+    for which, given in reached.items():
+        target = judged.does(GET, task=LAST, which=which)
+        for selector in (1, 2, NAME_PORT, 4, INSPECT_PORT, READ_PORT, 9, 99):
+            refused = "KERN_INVALID_ARGUMENT" if which == NAME_PORT else "KERN_INVALID_CAPABILITY"
+            assert judged.code(GET, task=target, which=selector) == ("KERN_SUCCESS" if selector in given else refused)
+
+
+@story("flavour_ports")
+def what_each_port_will_do_for(judged: Judged) -> None:
+    for which, is_enough in ((NAME_PORT, False), (INSPECT_PORT, False), (READ_PORT, True)):
+        target = judged.does(GET, task=LAST, which=which)
+        for call in ("task_suspend", "task_resume"):
+            assert judged.code(call, task=target) == ("KERN_SUCCESS" if is_enough else "KERN_INVALID_ARGUMENT")
+        assert judged.code("mach_port_get_set_status", task=target, name=1) == ("KERN_INVALID_NAME" if is_enough else "KERN_INVALID_ARGUMENT")
+        assert judged.code("mach_port_get_refs", task=target, name=1, right=0) == "KERN_INVALID_TASK"
+        assert judged.code("task_terminate", task=target) == "KERN_INVALID_ARGUMENT"
+        assert judged.code("task_info", task=target, flavor=13) == "KERN_SUCCESS"
+
+
+@story("flavours_that_stay")
+def rights_to_the_stronger_ports_are_immovable(judged: Judged) -> None:
+    queue = sending(judged)
+    for which in (INSPECT_PORT, READ_PORT):
+        name = judged.does(GET, task=LAST, which=which)
+        assert judged.code("mach_msg_send", dest=queue, dest_disposition=COPY, descriptors=((name, COPY),)) == "MACH_SEND_INVALID_RIGHT"
+        assert judged.code(SET, exception_mask=2, new_port=name, behavior=1) == "KERN_INVALID_RIGHT"
+    name = judged.does(GET, task=LAST, which=NAME_PORT)
+    judged.does("mach_msg_send", dest=queue, dest_disposition=COPY, descriptors=((name, COPY),))
+
+
+def test_a_tasks_ports_end_in_their_order() -> None:
+    judged = Judged(XNU)
+    watch = judged.port()
+    names = {which: judged.does(GET, task=LAST, which=which) for which in XNU.flavour_ports} | {1: LAST}
+    for name in names.values():
+        judged.does("mach_port_request_notification", name=name, variant=Notification.DEAD_NAME, notify=watch, notify_disposition=MAKE_ONCE)
+    judged.does("task_terminate", task=LAST)
+    told = [message.data for message in judged.run.snapshot.ports[port_of(judged, watch)].queue]
+    assert told == [names[which] for which in (READ_PORT, 1, NAME_PORT, INSPECT_PORT)]
+    judged.run.finish()
+
+
+# ---- answers of the kernel's that find no room
+
+
+def full_reply_port(judged: Judged) -> int:
+    """A send right to a port whose queue is full."""
+    name = sending(judged)
+    judged.does("mach_port_set_attributes", name=name, flavor=1, info=(1,))
+    judged.does("mach_msg_send", dest=name, dest_disposition=COPY)
+    return name
+
+
+def asks_the_host(judged: Judged, reply: int, *, wait: bool, by: int = COPY, task: int = 0) -> str:
+    host = judged.run.step(task, Call("mach_host_self", {})).outputs["port"]
+    call = Call("mach_msg_send", {"dest": host, "dest_disposition": COPY, "reply": reply, "reply_disposition": by, "wait": wait})
+    return ReturnCode(judged.run.step(task, call).code).name
+
+
+@story("kernel_reply_needs_room")
+def an_answer_without_room_is_lost_with_its_right(judged: Judged) -> None:
+    name = full_reply_port(judged)
+    assert asks_the_host(judged, name, wait=False) == "KERN_SUCCESS"
+    port = judged.run.snapshot.ports[port_of(judged, name)]
+    assert (len(port.queue), port.send_rights, port.lost_send_rights) == (1, 3, 1)
+    assert asks_the_host(judged, name, wait=False, by=MAKE_ONCE) == "KERN_SUCCESS"
+    assert len(judged.run.snapshot.ports[port_of(judged, name)].queue) == 2
+
+
+@story("kernel_reply_needs_room")
+def an_answer_waits_for_room(judged: Judged) -> None:
+    name = full_reply_port(judged)
+    assert asks_the_host(judged, name, wait=True) == "MACH_SEND_IN_PROGRESS"
+    assert judged.run.step(0, Call("mach_msg_send", {}, resume=True)).code == ReturnCode.MACH_SEND_IN_PROGRESS
+
+
+@story("kernel_reply_needs_room")
+def an_answer_that_waits_is_lost_with_its_task(judged: Judged) -> None:
+    name = full_reply_port(judged)
+    judged.does("mach_port_insert_right", task=LAST, name=12803, poly=name, disposition=COPY)
+    assert asks_the_host(judged, 12803, wait=True, task=2) == "MACH_SEND_IN_PROGRESS"
+    judged.does("task_terminate", task=LAST)
+    port = judged.run.snapshot.ports[port_of(judged, name)]
+    assert (len(port.queue), port.send_rights, port.lost_send_rights) == (1, 3, 1)
+
+
+def test_an_answer_that_has_room_is_queued_when_its_task_ends() -> None:
+    judged = Judged(XNU)
+    name = full_reply_port(judged)
+    judged.does("mach_port_insert_right", task=LAST, name=12803, poly=name, disposition=COPY)
+    assert asks_the_host(judged, 12803, wait=True, task=2) == "MACH_SEND_IN_PROGRESS"
+    judged.does("mach_msg_receive", port=name)
+    judged.does("task_terminate", task=LAST)
+    assert judged.does("mach_msg_receive", port=name)["data"] == ReturnCode.MIG_BAD_ID
+    judged.run.finish()
+
+
+@story("send_possible")
+def a_task_hears_when_it_can_send(judged: Judged) -> None:
+    watch = judged.port()
+    for name in (sending(judged), full_reply_port(judged)):
+        assert asks(judged, name, Notification.SEND_POSSIBLE, watch, sync=1, notify_disposition=MAKE_ONCE) == "KERN_SUCCESS"
+    judged.does("mach_msg_receive", port=name)
+    assert [message.id for message in judged.run.snapshot.ports[port_of(judged, watch)].queue] == [Notification.SEND_POSSIBLE] * 2
+
+
+@story("exception_groups_by_port")
+def types_whose_port_died_are_told_apart_by_it(judged: Judged) -> None:
+    for mask in (2 | 8, 4):
+        name = sending(judged)
+        judged.does(SET, exception_mask=mask, new_port=name, behavior=1)
+        judged.does("mach_port_destroy", name=name)
+    judged.does(SET, exception_mask=16 | 32, new_port=DEAD_NAME, behavior=1)
+    assert judged.does("task_get_exception_ports", exception_mask=62)["masks"] == (2 | 8, 4, 16 | 32)
+    assert judged.does(SWAP, exception_mask=62, new_port=NULL_NAME, behavior=1)["masks"] == (2 | 16 | 32, 4, 8)
 
 
 @story("lacks")
@@ -738,7 +919,7 @@ class Other(ReferenceKernel):
 
 def kernel_of(switch: str) -> Profile:
     """The profile with the switch: most are in ``xnu``."""
-    return STAYS if switch == "task_ports_stay" else XNU
+    return {"task_ports_stay": STAYS, "only_init_sets_host_ports": ANY_HOLDER}.get(switch, XNU)
 
 
 told = pytest.mark.parametrize(("switch", "story"), STORIES, ids=[f"{switch}: {each.__name__}" for switch, each in STORIES])

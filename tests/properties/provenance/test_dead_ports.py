@@ -1,50 +1,12 @@
 """Where rights come from when ports die: names that no call has looked at, and requests that stay with a port."""
 
 import pytest
+from support.agreed_runs import Recorded
 
-from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.rights import Disposition, Right, SlotKind
-from sendright.mach.kernel.call import Call, Result
-from sendright.mach.kernel.profiles import XNU, Profile
-from sendright.mach.state.snapshot import Difference, Entry, Snapshot
+from sendright.mach.kernel.profiles import XNU
+from sendright.mach.state.snapshot import Entry
 from sendright.properties.provenance.derivation import unexplained
-from sendright.properties.runs.judged_run import JudgedRun
-
-
-class Agreement:
-    """A judgement on a call that nothing is wrong with."""
-
-    agreed = True
-    cases: tuple[str, ...] = ()
-    clause = ""
-    words = ""
-    differences: tuple[Difference, ...] = ()
-
-
-class Agreeing:
-    """A specification that says what the kernel does."""
-
-    def __init__(self, kernel: ReferenceKernel) -> None:
-        self.kernel = kernel
-
-    def judge(self, task: int, call: Call, result: Result, shown: Snapshot | None = None) -> Agreement:
-        return Agreement()
-
-    def snapshot(self) -> Snapshot:
-        return self.kernel.snapshot()
-
-
-class Recorded:
-    """A run of the reference kernel."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.kernel = ReferenceKernel()
-        self.run = JudgedRun(self.kernel, Agreeing(self.kernel), profile, call_seconds=10)
-        self.run.boot()
-
-    def does(self, caller: int, call: str, /, **arguments: object) -> int:
-        step = self.run.call(caller, Call(call, dict(arguments)))
-        return next(iter(step.outputs.values()), 0)
 
 
 @pytest.mark.parametrize("watched", [False, True])

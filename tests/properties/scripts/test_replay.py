@@ -208,6 +208,9 @@ def test_tasks_are_those_of_boot_where_none_is_created() -> None:
         step("mach_port_type", {"name": "q"}, caller="B", expect={"type": ["RECEIVE"]}),
         step("mach_port_type", {"task": "T1", "name": "B"}, caller="B", expect={"type": ["SEND"]}),
         step("mach_task_self", caller="T1", expect={"name_eq": "T1"}),
+        step("mach_host_self", caller="A", expect={"name_eq": "host_priv"}),
+        step("mach_port_type", {"name": "host"}, caller="A", expect={"type": ["SEND"]}),
+        step("mach_host_self", caller="T1", expect={"name_eq": "host"}),
     ]
     case = run(*steps, profile="xnu")
     assert (case.verdict, case.reason, case.expected) == ("passed", None, None)

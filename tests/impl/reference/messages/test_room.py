@@ -1,6 +1,7 @@
 """Which of several senders gets the room that comes in a queue."""
 
 import pytest
+from msgspec import structs
 from support.kernel import Actor, Machine
 
 from sendright.mach.abi.codes import ReturnCode, code_name
@@ -91,7 +92,7 @@ def test_room_stays_with_a_port_that_moves(profile: Profile) -> None:
 
 @giving
 def test_a_message_with_room_is_queued_when_its_task_ends(profile: Profile) -> None:
-    root, port, ((first, _), (second, _)) = senders(profile)
+    root, port, ((first, _), (second, _)) = senders(structs.replace(profile, processes=0))
     root.receives(port)
     root.does("task_terminate", task=first.seen_as)
     assert ids(root, port) == [11]

@@ -29,7 +29,7 @@ def pair(profile: Profile) -> tuple[Actor, Actor, int]:
     """Two tasks, of which the first can end the second, and a port of the first."""
     machine = Machine(profile)
     root = machine.root
-    other = root.child() if profile.serves("task_create") else machine.booted(1)
+    other = root.child() if profile.serves("task_create") else machine.last_booted()
     return root, other, root.port()
 
 
@@ -359,7 +359,7 @@ def places_of(profile: Profile) -> list[Place]:
     """The places that the test sets, in the order in which they end."""
     special = (Place.HOST, Place.BOOTSTRAP, Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
     settable = [place for place in special if place in profile.special_ports.values() and place not in profile.protected_places]
-    exceptions = [Place.EXC_BAD_ACCESS, Place.EXC_RPC_ALERT] if profile.exception_places else [Place.EXCEPTION]
+    exceptions = exception_places_of(profile) or (Place.EXCEPTION,)
     ledgers = [place for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER) if place in profile.special_ports.values()]
     return [*exceptions, *settable, *profile.registered_places, *ledgers]
 
@@ -371,10 +371,15 @@ def set_places(root: Actor, other: Actor, profile: Profile, ports: dict[Place, i
             root.does("task_set_special_port", task=other.seen_as, which=which, port=ports[place])
     registered = tuple(ports[place] for place in profile.registered_places)
     root.does("mach_ports_register", task=other.seen_as, ports=registered)
-    for place, mask in ((Place.EXC_BAD_ACCESS, 1 << 1), (Place.EXC_RPC_ALERT, 1 << 9)):
-        if profile.exception_places:
-            arguments = {"exception_mask": mask, "new_port": ports[place], "behavior": 1, "new_flavor": 0}
-            root.does("task_set_exception_ports", task=other.seen_as, **arguments)
+    for place in exception_places_of(profile):
+        mask = 2 << profile.exception_places.index(place)
+        arguments = {"exception_mask": mask, "new_port": ports[place], "behavior": 1, "new_flavor": 0}
+        root.does("task_set_exception_ports", task=other.seen_as, **arguments)
+
+
+def exception_places_of(profile: Profile) -> tuple[Place, ...]:
+    """The exception places that the test sets: the first and the last ones."""
+    return (*profile.exception_places[:1], *profile.exception_places[-4:])
 
 
 # a receive right that is redirected

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from support.kernel import NOTHING, Actor, Machine, dead, send
 
-from sendright.mach.abi.rights import DEAD_NAME, EXC_MASK_ALL, NULL_NAME, Place, Right
-from sendright.mach.kernel.profiles import GNUMACH
+from sendright.mach.abi.rights import DEAD_NAME, EXC_MASK_ALL, EXCEPTION_PLACES, NULL_NAME, Place, Right
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 
 SET, GET, SWAP = "task_set_exception_ports", "task_get_exception_ports", "task_swap_exception_ports"
-FIRST, SECOND, THIRD, LAST = 1 << 1, 1 << 2, 1 << 3, 1 << 9
+FIRST, SECOND, THIRD, FOURTH, FIFTH, LAST = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 9
 """The bits of some types."""
+WITH_EXCEPTIONS = [profile for profile in PROFILES.values() if profile.exception_types]
 
 
 @pytest.fixture
@@ -112,6 +113,33 @@ def test_gnumach_has_none_of_them(call: str) -> None:
     assert root.refused(call, exception_mask=FIRST) == "MIG_BAD_ID"
 
 
+CRASH, RESOURCE, GUARD, CORPSE = 1 << 10, 1 << 11, 1 << 12, 1 << 13
+LATER = {CRASH: Place.EXC_CRASH, RESOURCE: Place.EXC_RESOURCE, GUARD: Place.EXC_GUARD, CORPSE: Place.EXC_CORPSE_NOTIFY}
+
+
+@pytest.mark.parametrize("profile", WITH_EXCEPTIONS, ids=lambda profile: profile.name)
+def test_later_kernels_have_more_types(profile: Profile) -> None:
+    root = Machine(profile).root
+    port = root.port_with_send()
+    for bit, place in LATER.items():
+        if profile is XNU:
+            put(root, bit, port, behavior=1, flavor=13)
+            assert root.shown.places[place] == send(root.number_of(port))
+            assert get(root, bit) == swap(root, bit, NULL_NAME) == [(bit, port, 1, 13)]
+        else:
+            for call in (SET, GET, SWAP):
+                assert root.refused(call, exception_mask=bit | FIRST) == "KERN_INVALID_ARGUMENT"
+    put(root, profile.exception_mask, NULL_NAME)
+    assert [mask for mask, *_ in get(root, profile.exception_mask)] == [profile.exception_mask]
+
+
+def test_xnu_has_no_type_14_either() -> None:
+    root = Machine(XNU).root
+    for call in (SET, GET, SWAP):
+        for mask in (1 << 14, CRASH | 1, -1):
+            assert root.refused(call, exception_mask=mask) == "KERN_INVALID_ARGUMENT"
+
+
 # task_get_exception_ports
 
 
@@ -150,14 +178,62 @@ def test_a_clone_goes_to_the_caller(root: Actor) -> None:
     assert child.names[name] == send(2, urefs=1)
 
 
-def test_dead_rights_are_alike(root: Actor) -> None:
-    first, second = root.port_with_send(), root.port_with_send()
-    put(root, FIRST, first)
-    put(root, SECOND, second)
-    put(root, THIRD, DEAD_NAME)
-    for port in (first, second):
+def set_to_dead_ports(root: Actor) -> None:
+    """Types 1 and 3 go to one port that has died since, type 2 to another, types 4 and 5 were set to DEAD."""
+    one, other = root.port_with_send(), root.port_with_send()
+    put(root, FIRST | THIRD, one)
+    put(root, SECOND, other)
+    put(root, FOURTH | FIFTH, DEAD_NAME)
+    numbers = {Place.EXC_BAD_ACCESS: root.number_of(one), Place.EXC_BAD_INSTRUCTION: root.number_of(other), Place.EXC_ARITHMETIC: root.number_of(one)}
+    assert root.shown.died == {}
+    for port in (one, other):
         root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
-    assert get(root, FIRST | SECOND | THIRD) == [(FIRST | SECOND | THIRD, DEAD_NAME, 1, 0)]
+    assert root.shown.died == numbers
+    assert all(root.shown.places[place] == dead() for place in EXCEPTION_PLACES[:5])
+
+
+def dead_groups(found: list[tuple[int, int, int, int]]) -> list[int]:
+    assert all(port == DEAD_NAME and (behaviour, flavour) == (1, 0) for _, port, behaviour, flavour in found)
+    return [mask for mask, *_ in found]
+
+
+REPORTED = [FIRST | FOURTH | FIFTH, SECOND, THIRD]
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"), [(MANUAL, REPORTED), (OSF, REPORTED), (XNU_792, REPORTED), (XNU, [FIRST | THIRD, SECOND, FOURTH | FIFTH])]
+)
+def test_get_groups_dead_ports(profile: Profile, expected: list[int]) -> None:
+    """Kernels that compare with what they report (``IP_DEAD``) put what was set to DEAD beside a port that has died, and no two of these together."""
+    root = Machine(profile).root
+    set_to_dead_ports(root)
+    assert dead_groups(get(root, FIRST | SECOND | THIRD | FOURTH | FIFTH)) == expected
+    assert dead_groups(get(root, SECOND | FIFTH)) == ([SECOND | FIFTH] if profile is not XNU else [SECOND, FIFTH])
+
+
+@pytest.mark.parametrize("profile", WITH_EXCEPTIONS, ids=lambda profile: profile.name)
+def test_swap_groups_dead_ports_alike_in_all_kernels(profile: Profile) -> None:
+    root = Machine(profile).root
+    set_to_dead_ports(root)
+    assert dead_groups(swap(root, FIRST | SECOND | THIRD | FOURTH | FIFTH, NULL_NAME)) == REPORTED
+    assert root.shown.died == {}
+
+
+def test_ports_that_died_are_told_apart_by_behaviour_and_flavour(root: Actor) -> None:
+    put(root, FIRST, DEAD_NAME, behavior=2)
+    put(root, SECOND | FOURTH, DEAD_NAME)
+    put(root, THIRD, DEAD_NAME, flavor=1)
+    expected = [(FIRST, DEAD_NAME, 2, 0), (SECOND | FOURTH, DEAD_NAME, 1, 0), (THIRD, DEAD_NAME, 1, 1)]
+    assert get(root, FIRST | SECOND | THIRD | FOURTH) == expected
+
+
+def test_a_child_inherits_a_port_that_died_as_dead(root: Actor) -> None:
+    """The kernel copies the right (``ipc_port_copy_send``), so the child's joins a group."""
+    set_to_dead_ports(root)
+    child = root.child()
+    assert child.shown.died == {}
+    every = FIRST | SECOND | THIRD | FOURTH | FIFTH
+    assert dead_groups(get(root, every, task=child.seen_as)) == [every]
 
 
 def test_a_dead_right_is_not_none(root: Actor) -> None:

@@ -1,6 +1,7 @@
 """Making, ending and asking about tasks."""
 
 import pytest
+from msgspec import structs
 from support.kernel import NOTHING, Actor, Machine, dead, send
 
 from sendright.mach.abi.codes import ReturnCode
@@ -208,12 +209,24 @@ def test_even_the_bootstrap_task_may(root: Actor) -> None:
 
 
 @pytest.mark.parametrize("profile", [XNU_792, XNU], ids=lambda profile: profile.name)
-def test_the_first_task_is_a_process_in_xnu(profile: Profile) -> None:
-    root = Machine(profile).root
+def test_the_tasks_of_processes_are_not_ended_in_xnu(profile: Profile) -> None:
+    """By others and by themselves; the last task of boot, and those that are created, have no process."""
+    machine = Machine(profile)
+    root = machine.root
     assert root.refused("task_terminate") == "KERN_FAILURE"
     assert root.refused("task_terminate", task=1) == "KERN_INVALID_ARGUMENT"
-    other = root.child().seen_as if profile.serves("task_create") else 1 + len(profile.bootstrap_names)
-    root.does("task_terminate", task=other)
+    for number in range(1, profile.processes):
+        process = machine.booted(number)
+        assert root.refused("task_terminate", task=process.seen_as) == "KERN_FAILURE"
+        assert process.refused("task_terminate") == "KERN_FAILURE"
+    other = root.child() if profile.serves("task_create") else machine.last_booted()
+    root.does("task_terminate", task=other.seen_as)
+
+
+def test_how_many_tasks_are_processes_is_the_profiles() -> None:
+    machine = Machine(structs.replace(XNU, processes=0))
+    machine.root.does("task_terminate", task=machine.booted(1).seen_as)
+    machine.root.does("task_terminate")
 
 
 def test_a_dead_task_port_in_another_tasks_place_is_a_dead_right(root: Actor) -> None:
