@@ -151,7 +151,7 @@ OLD_RULES: tuple[OldRule, ...] = (
         "names-descending",
         "a task's names end from the last to the first",
         "5",
-        _change(f"{_CONSEQUENCES}._starts", "for name in sorted(under)", "for name in sorted(under, reverse=True)"),
+        _change(f"{_CONSEQUENCES}._end_names", "for name in sorted(under)", "for name in sorted(under, reverse=True)"),
     ),
     OldRule(
         "dead-names-before-messages",

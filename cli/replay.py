@@ -81,10 +81,10 @@ def replay(
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
-    return finish(result, outputs, Rerun(commands=(command,), scripts=texts), _trace(result))
+    return finish(result, outputs, Rerun(commands=(command,), scripts=texts), failed_or_last(result))
 
 
-def _trace(result: ReplayResult) -> Trace | None:
+def failed_or_last(result: ReplayResult) -> Trace | None:
     """The trace of the first case that failed or crashed, or of the last case if there is none. None without cases."""
     wrong = [case.trace for case in result.cases if case.verdict in ("failed", "crashed")]
     return wrong[0] if wrong else result.cases[-1].trace if result.cases else None

@@ -27,6 +27,7 @@ HEADLINES = {
     "invariant": "{call} broke an invariant",
     "derivation": "After {call}, a right exists that no earlier right explains",
     "expectation": "{call} did not meet the script's expectation",
+    "discipline": "After {call}, a server holds other rights than it should",
     "crash": "The implementation crashed during {call}",
     "hang": "The implementation hung during {call}",
 }
@@ -38,6 +39,7 @@ CLAUSE_LABELS = {
     "invariant": "Broken invariant",
     "derivation": "Broken rule",
     "expectation": "Expectation in the script",
+    "discipline": "Broken rule of servers",
     "crash": "Crashed in",
     "hang": "Hung in",
 }

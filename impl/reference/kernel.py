@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sendright.impl.reference.calls.allocation import AllocationCalls
 from sendright.impl.reference.calls.attributes import AttributeCalls
+from sendright.impl.reference.calls.details import DetailCalls
 from sendright.impl.reference.calls.exceptions import ExceptionCalls
 from sendright.impl.reference.calls.guards import GuardCalls
 from sendright.impl.reference.calls.host_ports import HostCalls
@@ -41,6 +42,7 @@ class ReferenceKernel(
     RightCalls,
     PortSetCalls,
     AttributeCalls,
+    DetailCalls,
     SendCalls,
     ReceiveCalls,
     PeekCalls,

@@ -38,6 +38,7 @@ class Port:
         "guarded",
         "immovable",
         "immovable_send",
+        "imp_donation",
         "in_transit_to",
         "ledger",
         "make_send_count",
@@ -55,6 +56,7 @@ class Port:
         "shown_by",
         "strict",
         "task",
+        "temp_owner",
         "waiting_senders",
     )
 
@@ -102,6 +104,10 @@ class Port:
         """Of a guarded port: no call returns the guard."""
         self.immovable = False
         """Whether the receive right is immovable: it can't be copied in (``ip_immovable_receive``)."""
+        self.imp_donation = False
+        """Whether messages to it can donate importance (``ip_impdonation``)."""
+        self.temp_owner = False
+        """Whether its receiver gets none of that, as it will hand the receive right on (``ip_tempowner``)."""
         self.serials = serials
         """Serial numbers for messages, by which snapshots identify them. All ports of a kernel share this source."""
         self.changes = changes
@@ -138,12 +144,12 @@ class Port:
 
     def take_receive(self) -> Right:
         """Take the receive right out of the space that had it. The receiver's counts restart at 0, and the guard is
-        removed.
+        removed. (``ipc_port_clear_receiver``, ``ipc_importance_check_circularity``)
         """
         self.make_send_count = 0
         self.sequence_number = 0
         self.context = 0
-        self.guarded = self.strict = self.immovable = False
+        self.guarded = self.strict = self.immovable = self.temp_owner = False
         self.changed()
         return Right(SlotKind.RECEIVE, self)
 
@@ -193,6 +199,9 @@ class Port:
             guarded=self.guarded,
             strict=self.strict,
             immovable=self.immovable,
+            request_slots=self.requests.size,
+            imp_donation=self.imp_donation,
+            temp_owner=self.temp_owner,
         )
 
 

@@ -259,6 +259,7 @@ class Space:
         if right is not None:
             entry.request = Request(right, name, entry, self)
             entry.port.requests.add(entry.request)
+            entry.port.changed()
         self.changed(name)
         return previous
 

@@ -4,7 +4,7 @@ A script may use these names. What a kernel has and no rule here covers is in ``
 were read in these files, which name each constant once:
 
 - all: ``mach/port.h``, ``mach/message.h``, ``mach/notify.h``, ``mach/exception.h`` (``exception_types.h`` in XNU),
-  ``mach/task_special_ports.h``, ``mach/task_info.h``, ``mach/vm_inherit.h``;
+  ``mach/task_special_ports.h``, ``mach/task_info.h``, ``mach/vm_inherit.h``, ``kern/ipc_kobject.h``;
 - XNU also: ``mach/host_special_ports.h``;
 - versions: OSF MK of MkLinux (``osfmk/src/mach_kernel``), XNU 792.25.20 and 11417.101.15 (``osfmk``), GNU Mach at
   eb7b9cf2 (``include``).
@@ -98,7 +98,19 @@ _MACH: dict[str, int] = {
 """Names that all of the kernels have."""
 
 
+_KERNEL_OBJECTS: dict[str, int] = {
+    "IKOT_NONE": 0,
+    "IKOT_TASK": 2,
+    "IKOT_HOST": 3,
+    "IKOT_HOST_PRIV": 4,
+    "IKOT_HOST_SECURITY": 17,
+    "IKOT_LEDGER": 18,
+    "IKOT_MASTER_DEVICE": 19,
+}
+"""Kinds of kernel objects, as all kernels before XNU 11417 name them (``kern/ipc_kobject.h``)."""
+
 _SINCE_OSF: dict[str, int] = {
+    **_KERNEL_OBJECTS,
     **_masks(*_EXCEPTIONS, first=1),
     **_types("SYSCALL", "MACH_SYSCALL", "RPC_ALERT", first=7),
     **_masks("SYSCALL", "MACH_SYSCALL", "RPC_ALERT", first=7),
@@ -198,12 +210,14 @@ _DARWIN: dict[str, int] = {
 (``mach/i386/thread_status.h``)."""
 
 _XNU_792: dict[str, int] = {
+    **_KERNEL_OBJECTS,
     **_DARWIN,
     **_OSF_TO_792,
     "HOST_MAX_SPECIAL_PORT": 15,
 }
 
 _GNUMACH: dict[str, int] = {
+    **_KERNEL_OBJECTS,
     "MACH_PORT_LIMITS_INFO": 1,
     "MACH_PORT_RECEIVE_STATUS": 2,
     "MACH_PORT_LIMITS_INFO_COUNT": 1,
@@ -221,6 +235,11 @@ _GNUMACH: dict[str, int] = {
 
 _XNU: dict[str, int] = {
     **_DARWIN,
+    "IKOT_NONE": 0,
+    "IKOT_TASK_CONTROL": 2,
+    "IKOT_HOST": 3,
+    "IKOT_HOST_PRIV": 4,
+    "IKOT_MAIN_DEVICE": 19,
     **_types("CRASH", "RESOURCE", "GUARD", "CORPSE_NOTIFY", first=10),
     **_masks("CRASH", "RESOURCE", "GUARD", "CORPSE_NOTIFY", first=10),
     "EXC_MASK_ALL": 0x1BFE,

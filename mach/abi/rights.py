@@ -99,6 +99,18 @@ class PortObject(IntEnum):
     DEVICE = 6
 
 
+KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
+    PortObject.NONE: 0,
+    PortObject.TASK: 2,
+    PortObject.HOST: 3,
+    PortObject.HOST_PRIV: 4,
+    PortObject.HOST_SECURITY: 17,
+    PortObject.LEDGER: 18,
+    PortObject.DEVICE: 19,
+}
+"""Their numbers in every kernel: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
+
+
 class Place(IntEnum):
     """A place of a task, outside its port name space, where the kernel holds a right for it.
 

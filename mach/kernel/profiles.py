@@ -84,6 +84,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_calls: frozenset[str] = frozenset()
     """Calls of a space whose wrapper refuses a target that isn't a task: KERN_INVALID_ARGUMENT; the others:
     KERN_INVALID_TASK."""
+    attributes_told: frozenset[int] = frozenset({1, 2, 3})
+    """Flavours that ``mach_port_get_attributes`` knows; the others: KERN_INVALID_ARGUMENT."""
+    attributes_set: frozenset[int] = frozenset({1, 3})
+    """Flavours that ``mach_port_set_attributes`` knows."""
+    sets_table_size: bool = True
+    """Whether ``mach_port_set_attributes`` makes a port's table of dead-name requests as large as the caller says;
+    False: that flavour does nothing."""
+    info_words: int = 10
+    """How many words ``mach_port_get_attributes`` tells at most."""
+    has_ipc_debug: bool = True
+    """Whether the kernel is built with ``MACH_IPC_DEBUG``; False: the calls of ``ipc/mach_debug.c`` only return
+    KERN_FAILURE."""
+    device_port_has_type: bool = True
+    """Whether the device port has its type, IKOT_MASTER_DEVICE; False: it tells 0, as a user's port does."""
     dead_name_is_no_name: bool = False
     """Whether the calls that want a receive right or a port set take a dead name for a name that denotes nothing:
     KERN_INVALID_NAME; False: for one without that right."""
@@ -139,8 +153,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     message leads to is over before the next is touched; a message that is destroyed inside another's destruction waits
     for that one only."""
     requests_grow_by_half: bool = False
-    """Whether a port's table of dead-name requests grows from 4 slots on by half of the largest power of two in its
-    size; False: it doubles. The slots decide in which order the requests of one port fire."""
+    """Whether a port's table of dead-name requests grows by half of the largest power of two in its size; False: it
+    doubles, at least while it is small. The slots decide in which order the requests of one port fire."""
     room_is_given: bool = False
     """Whether room that comes in a queue is at once the first waiting sender's, and a limit that is raised lets as many
     in as it rose by, even above it; False: the sender that comes first gets the room."""
@@ -247,15 +261,25 @@ HOST_PORT_CALLS = frozenset({"host_get_special_port", "host_set_special_port"})
 MEMBER_CALLS = frozenset({"mach_port_insert_member", "mach_port_extract_member"})
 GUARD_CALLS = frozenset({"mach_port_construct", "mach_port_destruct", "mach_port_guard", "mach_port_unguard", "mach_port_peek"})
 """Calls of later kernels: guarded ports, and peeking into queues."""
+DEBUG_CALLS = frozenset({"mach_port_get_srights", "mach_port_dnrequest_info", "mach_port_kernel_object", "mach_port_space_info"})
+"""Calls of ``ipc/mach_debug.c``. OSF's PRODUCTION kernel, which MkLinux builds, has none of them
+(``conf/config.debug``), and no manual page describes them."""
+CONTEXT_CALLS = frozenset(
+    {"mach_port_get_context", "mach_port_set_context", "mach_port_guard_with_flags", "mach_port_swap_guard"}
+    | {"mach_port_assert_attributes", "mach_port_kobject", "mach_port_space_basic_info"}
+)
+"""Further calls of later kernels (``mach/mach_port.defs`` of XNU 11417)."""
 
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
-    lacks=GUARD_CALLS,
+    lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
     lacks_arguments=frozenset({"host_security_create_task_token.host"}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
     host_special_ports=11,
+    attributes_told=frozenset({1, 2}),
+    attributes_set=frozenset({1}),
 )
 
 _ROOM_FOR_GROUPS = frozenset({"task_get_exception_ports.count", "task_swap_exception_ports.count"})
@@ -268,7 +292,7 @@ _LOOKS_UP_BOTH = frozenset({"mach_port_insert_member", "mach_port_extract_member
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
-    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS,
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
     trailer_elements=2,
     lacks_arguments=frozenset(
         {
@@ -301,7 +325,14 @@ OSF = Profile(
 GNUMACH = Profile(
     name="gnumach",
     title="GNU Mach",
-    lacks=TOKEN_CALLS | LEDGER_CALLS | EXCEPTION_CALLS | HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | {"mach_port_allocate_full"},
+    lacks=TOKEN_CALLS
+    | LEDGER_CALLS
+    | EXCEPTION_CALLS
+    | HOST_PORT_CALLS
+    | MEMBER_CALLS
+    | GUARD_CALLS
+    | CONTEXT_CALLS
+    | {"mach_port_allocate_full", "mach_port_space_info"},
     trailer_elements=0,
     lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer"}),
     special_ports={1: Place.KERNEL, 3: Place.EXCEPTION, 4: Place.BOOTSTRAP},
@@ -321,13 +352,17 @@ GNUMACH = Profile(
     exception_places=False,
     hole_code=ReturnCode.KERN_SUCCESS,
     bootstrap_names=("host_priv", "device_priv"),
+    attributes_told=MANUAL.attributes_told,
+    attributes_set=MANUAL.attributes_set,
+    device_port_has_type=False,
 )
 
 XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
-    lacks=GUARD_CALLS,
+    lacks=GUARD_CALLS | CONTEXT_CALLS,
     lacks_arguments=_ROOM_FOR_GROUPS,
+    has_ipc_debug=False,
     special_ports=MANUAL.special_ports,
     host_special_ports=15,
     host_is_checked=False,
@@ -399,8 +434,15 @@ XNU = Profile(
     own_calls_are_traps=_TRAPS,
     set_membership_is_flag=True,
     reserved_before_space=True,
-    wrapped_calls=frozenset({"mach_port_get_attributes", "mach_port_get_set_status"}),
+    wrapped_calls=frozenset(
+        {"mach_port_get_attributes", "mach_port_get_set_status", "mach_port_get_context"}
+        | {"mach_port_kobject", "mach_port_kernel_object", "mach_port_space_info"}
+    ),
     dead_name_is_no_name=True,
+    attributes_told=frozenset({1, 2, 3, 7, 9}),
+    attributes_set=frozenset({1, 3, 4, 5, 6, 9}),
+    sets_table_size=False,
+    info_words=17,
     looks_up_both=_LOOKS_UP_BOTH | {"mach_port_move_member"},
     right_number=6,
     name_index_max=305834,

@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.abi.descriptors import dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, Right, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, NULL_NAME, REQUESTABLE, RESERVED_NAMES, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -95,7 +95,8 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
     if type_ is T.FLAVOUR:
         return profile.token_flavours
     if type_ is T.ATTRIBUTES:
-        return [int(each) for each in PortAttributes]
+        asks = PortAttributes.DNREQUESTS_SIZE in profile.attributes_told  # then the others are those that we read
+        return [int(each) for each in PortAttributes] if asks else profile.attributes_told
     if type_ is T.HOST_SELECTOR:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
@@ -258,6 +259,22 @@ def why_unmodelled_there(caller: int, call: Call, state: Snapshot, profile: Prof
     Where a name loses a redirected RECEIVE and becomes a dead name (hazard H-8), the kernels leave its dead-name
     request with the port (``ipc_right_delta``, ``ipc_port_destroy``). The state has no place for such a request.
     """
+    return _why_stranded(caller, call, state, profile) or _why_left_as_it_was(call, profile)
+
+
+def _why_left_as_it_was(call: Call, profile: Profile) -> str | None:
+    """Of NULL and DEAD, XNU 792 tells that they have no requests, in as many words as its caller has room for. It
+    writes only the first (``mach_port_get_attributes`` in ``ipc/mach_port.c``); XNU 11417 clears the others before.
+    """
+    if call.name != "mach_port_get_attributes" or not profile.reserved_names_pass or profile.dead_names_are_lazy:
+        return None
+    given = call.arguments
+    if given.get("flavor") != PortAttributes.DNREQUESTS_SIZE or given.get("name") not in RESERVED_NAMES or given.get("count", 0) <= 1:
+        return None
+    return f"what is in the other words of flavour 3, of NULL or DEAD, isn't modelled in profile {profile.name}"
+
+
+def _why_stranded(caller: int, call: Call, state: Snapshot, profile: Profile) -> str | None:
     if call.name != "mach_port_mod_refs" or profile.send_survives_rescue or call.arguments.get("right") != Right.RECEIVE:
         return None
     own = state.tasks.get(caller)

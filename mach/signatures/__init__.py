@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from sendright.mach.kernel.call import Call
+from sendright.mach.signatures.details import DETAILS
 from sendright.mach.signatures.guards import GUARDS
 from sendright.mach.signatures.handlers import HANDLERS
 from sendright.mach.signatures.ledgers import LEDGERS
@@ -22,7 +23,7 @@ from sendright.mach.signatures.tasks import TASKS
 __all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
-_TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY)
+_TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS)
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
 """Every call that sendright models, by name, in the order of the documentation."""

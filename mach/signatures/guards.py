@@ -12,6 +12,9 @@ CONSTRUCT_FLAGS = {
     "MPO_INSERT_SEND_RIGHT": "insert_send",
     "MPO_STRICT": "strict",
     "MPO_IMMOVABLE_RECEIVE": "immovable",
+    "MPO_TEMPOWNER": "temp_owner",
+    "MPO_IMPORTANCE_RECEIVER": "importance_receiver",
+    "MPO_DENAP_RECEIVER": "denap_receiver",
 }
 """The modelled flags of ``mach_port_options_t`` -> the argument of ``mach_port_construct`` that stands for each."""
 
@@ -26,6 +29,9 @@ GUARDS = (
         Argument("immovable", T.BOOLEAN, "MPO_IMMOVABLE_RECEIVE, of a guarded port: whether the receive right can't be sent", default=False),
         Argument("insert_send", T.BOOLEAN, "MPO_INSERT_SEND_RIGHT: whether a send right is made too, under the same name", default=False),
         Argument("qlimit", T.QUEUE_LIMIT, "MPO_QLIMIT: the queue limit; -1: the default", default=-1),
+        Argument("temp_owner", T.BOOLEAN, "MPO_TEMPOWNER: whether the port has a temporary owner (only RECEIVE_STATUS shows it)", default=False),
+        Argument("importance_receiver", T.BOOLEAN, "MPO_IMPORTANCE_RECEIVER: whether messages lend importance (likewise)", default=False),
+        Argument("denap_receiver", T.BOOLEAN, "MPO_DENAP_RECEIVER: the same", default=False),
         outputs=(Output("name", O.NAME, "the new name"),),
     ),
     on_task(

@@ -111,6 +111,13 @@ class Port(msgspec.Struct, frozen=True):
     """Whether the kernel hides the guard from a task that reads the context; only for a guarded port."""
     immovable: bool = False
     """Whether the receive right can't leave its space in a message, guarded or not."""
+    imp_donation: bool = False
+    """Whether messages to the port lend importance to its receiver. It stays so."""
+    temp_owner: bool = False
+    """Whether its receiver owns it for a time only, so that they don't. It ends when the receive right moves."""
+    request_slots: int = 0
+    """How large the kernel's table of dead-name requests is, with its slot 0; 0: there is none. It grows when it is
+    full, and never shrinks."""
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         return Call(self.call, self.arguments, self.shortage, self.stop, self.resume)
 
 
-ViolationKind = Literal["result", "state", "invariant", "derivation", "expectation", "crash", "hang"]
+ViolationKind = Literal["result", "state", "invariant", "derivation", "expectation", "discipline", "crash", "hang"]
 
 
 LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")

@@ -1,4 +1,5 @@
-"""What the holder of a receive right may read and set: make-send count, sequence number, queue limit, status."""
+"""What the holder of a receive right may read and set: make-send count, sequence number, queue limit, status, and in
+later kernels whether messages lend importance."""
 
 from __future__ import annotations
 
@@ -16,9 +17,16 @@ from sendright.model.language.sorts import Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Function, Int, Message, Name
 
-LIMITS_INFO, RECEIVE_STATUS = 1, 2
-"""``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``."""
-LIMITS_WORDS, RECEIVE_STATUS_WORDS = 1, 10
+LIMITS_INFO, RECEIVE_STATUS, DNREQUESTS_SIZE, TEMPOWNER, IMPORTANCE, DENAP, INFO_EXT, SERVICE_THROTTLED = 1, 2, 3, 4, 5, 6, 7, 9
+"""``MACH_PORT_LIMITS_INFO``, ``MACH_PORT_RECEIVE_STATUS``, …"""
+WORDS = {LIMITS_INFO: 1, RECEIVE_STATUS: 10, DNREQUESTS_SIZE: 1, INFO_EXT: 17}
+"""Flavour -> how many words it has, if the kernel tests that there is room for them, or that they are there."""
+UNUSED_WORDS = 6
+"""At the end of ``INFO_EXT``: the kernel clears them."""
+LARGEST_TABLE, NEXT_SIZE = 91136, 0xFFFFFFFF
+"""The largest table of dead-name requests (``ipc_table_init`` in ``ipc/ipc_table.c``), and the size that stands for the
+next one (``ITS_SIZE_NONE``).
+"""
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
@@ -28,23 +36,44 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
 
 
-GUARDED, STRICT, IMMOVABLE = 0x02, 0x04, 0x40
-"""``MACH_PORT_STATUS_FLAG_GUARDED``, ``_STRICT_GUARD``, ``_GUARD_IMMOVABLE_RECEIVE``."""
+TEMP_OWNER, GUARDED, STRICT, DONATION, IMMOVABLE = 0x01, 0x02, 0x04, 0x08, 0x40
+"""``MACH_PORT_STATUS_FLAG_TEMPOWNER``, ``_GUARDED``, ``_STRICT_GUARD``, ``_IMP_DONATION`` and
+``_GUARD_IMMOVABLE_RECEIVE``."""
 
 
 def _flags(k: Context, port: Term) -> Term:
-    """The flags that report a port's guard."""
+    """The flags that report a port's guard, and whether messages lend importance."""
     if not k.profile.has_guards:
         return z3.IntVal(0)
     b = k.before
     strict, immovable = z3.If(b.is_strict(port), STRICT, 0), z3.If(b.is_immovable(port), IMMOVABLE, 0)
-    return z3.If(b.is_guarded(port), GUARDED + strict + immovable, 0)
+    lending = z3.If(b.is_donating(port), DONATION + z3.If(b.has_temp_owner(port), TEMP_OWNER, 0), 0)
+    return z3.If(b.is_guarded(port), GUARDED + strict + immovable, 0) + lending
 
 
 FLAVOURS = rests_on(
     gnumach=decided("GNU Mach has no flavours and no counts: mach_port_get_receive_status and mach_port_set_qlimit stand for these two calls.")
 )
 """Of flavours, and of the room for attributes."""
+
+
+def _unknown(flavor: Int, known: frozenset[int]) -> Term:
+    return z3.And(*[flavor != each for each in sorted(known)])
+
+
+def _words_of(flavor: Int, known: frozenset[int]) -> Term:
+    """How many words a flavour has; 0 if the kernel doesn't test that."""
+    words = z3.IntVal(0)
+    for each in sorted(known & WORDS.keys()):
+        words = z3.If(flavor == each, z3.IntVal(WORDS[each]), words)
+    return words
+
+
+def _no_service(k: Context, e: Entry, flavor: Int, known: frozenset[int]) -> Iterator[Case]:
+    """Only service ports can be throttled. Only launchd may make them, so no port here is one."""
+    if SERVICE_THROTTLED in known:
+        throttled = z3.And(e.receives, flavor == SERVICE_THROTTLED)
+        yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the port isn't a service port", throttled)
 
 
 @rule(
@@ -101,24 +130,33 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
     )
 )
 def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a port's queue limit, or the whole status of its receive right."""
+    """Read a port's queue limit, the whole status of its receive right, or how large the kernel's table of its
+    dead-name requests is.
+    """
     # NAMES
     b, S = k.before, k.sorts.Slot
     e = Entry(k, task, name)
-    limits, status = flavor == LIMITS_INFO, flavor == RECEIVE_STATUS
+    known = k.profile.attributes_told
+    limits, status, size, extended = (flavor == each for each in (LIMITS_INFO, RECEIVE_STATUS, DNREQUESTS_SIZE, INFO_EXT))
 
     def one_if(condition: Term) -> Term:
         return z3.If(condition, z3.IntVal(1), z3.IntVal(0))
 
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", z3.Not(z3.Or(limits, status)), evidence=FLAVOURS)
-    room = z3.If(limits, z3.IntVal(LIMITS_WORDS), z3.IntVal(RECEIVE_STATUS_WORDS))
-    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < room, evidence=FLAVOURS)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", _unknown(flavor, known), evidence=FLAVOURS)
+    yield k.fails(ReturnCode.KERN_FAILURE, "no room for the attributes", count < _words_of(flavor, known), evidence=FLAVOURS)
     yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=limits, title="NULL or DEAD: no attributes", info_length=z3.IntVal(0))
+    if DNREQUESTS_SIZE in known:  # the count isn't changed: as many words as there is room for
+        words = {f"info.{index}": z3.IntVal(0) for index in range(k.profile.info_words)}
+        told = {f"told.{index}": count > index for index in range(k.profile.info_words)}
+        yield from on_reserved(k, e.name, code=ReturnCode.KERN_SUCCESS, when=size, title="NULL or DEAD: no requests", **words, **told)
     yield from _receives(k, e)
+    yield from _no_service(k, e, flavor, known)
     # REPLY: word by word (the oracle finds the port's sets: a list of any length has no term)
     yield k.succeeds("the queue limit", limits, **{"info.queue_limit": b.qlimit(e.port)})
+    if DNREQUESTS_SIZE in known:
+        yield k.succeeds("the size of the table of requests", size, **{"info.request_slots": b.request_slots(e.port)})
     words = {
         "sets_of": e.port,
         "seqno": b.seqno(e.port),
@@ -131,6 +169,10 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
         "nsrequest": one_if(z3.Not(b.empty(S.no_senders_slot(e.port)))),
         "flags": _flags(k, e.port),
     }
+    if INFO_EXT in known:
+        more = {name: z3.IntVal(0) for name in ("boosts", *map(str, range(UNUSED_WORDS)))}
+        title = "the receive status, and that no task lends importance"
+        yield k.succeeds(title, extended, **{f"info.{word}": value for word, value in {**words, **more}.items()})
     yield k.succeeds("the receive status", k.otherwise(status), **{f"info.{word}": value for word, value in words.items()})
 
 
@@ -152,29 +194,69 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
     )
 )
 def mach_port_set_attributes(
-    k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int, *, given: Function[Message, Bool]
+    k: Context,
+    task: Name,
+    name: Name,
+    flavor: Int,
+    info: Array[Int],
+    info_length: Int,
+    shortage: Int,
+    *,
+    given: Function[Message, Bool],
+    request_slots: Int,
+    out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Set how many messages fit in a port's queue.
+    """Set how many messages fit in a port's queue, how large the kernel's table of its dead-name requests is, or that
+    messages lend importance.
 
     Messages that are queued already stay, even above the new limit. In XNU a limit that is raised gives room to as many
     of the senders that wait as it was raised by, the first first, also above the new limit
     (``ipc_mqueue_set_qlimit`` in ``ipc/ipc_mqueue.c``).
+
+    A port without a table gets one of the kernel's sizes: the first that is large enough. A table that is there grows
+    only to the next size. If that isn't enough, the kernel makes a larger one and doesn't use it: the call succeeds,
+    and the table stays as it is (``ipc_port_dngrow`` in ``ipc/ipc_port.c``).
     """
     # NAMES
-    e = Entry(k, task, name)
-    limit = info(z3.IntVal(0))
+    b, e = k.before, Entry(k, task, name)
+    known = k.profile.attributes_set
+    first = info(z3.IntVal(0))
+    limits, size = flavor == LIMITS_INFO, flavor == DNREQUESTS_SIZE
     # CASES
     yield from on_space(k, task)
-    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", flavor != LIMITS_INFO, evidence=FLAVOURS)
-    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < LIMITS_WORDS, evidence=FLAVOURS)
-    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.Or(limit < 0, limit > k.queue_limit_max))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", _unknown(flavor, known), evidence=FLAVOURS)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < _words_of(flavor, known), evidence=FLAVOURS)
+    yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", z3.And(limits, z3.Or(first < 0, first > k.queue_limit_max)))
     yield from _receives(k, e)
+    yield from _no_service(k, e, flavor, known)
+    if k.profile.sets_table_size and DNREQUESTS_SIZE in known:
+        more = z3.And(size, z3.Or(first > b.request_slots(e.port), b.request_slots(e.port) == 0))
+        yield k.fails(ReturnCode.KERN_NO_SPACE, "no table is so large", z3.And(more, first > LARGEST_TABLE, first != NEXT_SIZE))
+        yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(more, shortage > 0, out_of_memory))
 
     # RIGHTS
     def store(after: After) -> None:
-        after.at("qlimit")[e.port] = limit
+        after.at("qlimit")[e.port] = first
         if k.profile.room_is_given:
-            more = limit - k.before.qlimit(e.port)
+            more = first - b.qlimit(e.port)
             give_room(after, e.port, z3.If(more > 0, more, z3.IntVal(0)), given)
 
-    yield k.succeeds("the queue limit is set", k.otherwise(), store)
+    def grow(after: After) -> None:
+        slots = b.request_slots(e.port)
+        after.at("request_slots")[e.port] = z3.If(request_slots > slots, request_slots, slots)
+
+    def lend(after: After) -> None:
+        after.at("is_donating")[e.port] = z3.BoolVal(True)
+
+    def lend_for_a_time(after: After) -> None:
+        lend(after)
+        after.at("has_temp_owner")[e.port] = z3.BoolVal(True)
+
+    if k.profile.sets_table_size and DNREQUESTS_SIZE in known:
+        yield k.succeeds("the table of requests grows, if its next size is enough", size, grow)
+    elif DNREQUESTS_SIZE in known:
+        yield k.succeeds("the size of the table stays", size)
+    if TEMPOWNER in known:
+        yield k.succeeds("messages lend importance, and the owner is a temporary one", flavor == TEMPOWNER, lend_for_a_time)
+        yield k.succeeds("messages lend importance", z3.Or(flavor == IMPORTANCE, flavor == DENAP), lend)
+    yield k.succeeds("the queue limit is set", k.otherwise(limits), store)

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition
-from sendright.model.language.actions import clear, drop_held_send, forget_name, leave_sets, make_send, put, put_name, set_guard
+from sendright.model.language.actions import clear, drop_held_send, forget_name, leave_receiver, leave_sets, make_send, put, put_name
 from sendright.model.language.evidence import decided, page, rests_on
 from sendright.model.language.release import release_message
 from sendright.model.language.rule import DESTROY, Case, Context, Effect, Otherwise, nothing, rule
@@ -165,7 +165,7 @@ def copy_in(k: Context, space: Task, control: Name, name: Name, disposition: Int
         leave_sets(after, port)
         after.at("mscount")[port] = z3.IntVal(0)
         after.at("seqno")[port] = z3.IntVal(0)
-        set_guard(after, port)
+        leave_receiver(after, port)
 
     def copy(after: After) -> None:
         after.add("srights", port, 1)

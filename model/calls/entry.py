@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, PortObject
-from sendright.model.language.actions import clear, empty_set, forget_name, leave_sets, lose_send, notify, put, set_guard
+from sendright.model.language.actions import clear, empty_set, forget_name, leave_receiver, leave_sets, lose_send, notify, put
 from sendright.model.language.evidence import rests_on
 from sendright.model.language.release import release
 from sendright.model.language.rule import Case, Context, Effect
@@ -116,7 +116,7 @@ class Entry:
         after.at("receiver")[port] = limbo
         for count in ("mscount", "seqno"):
             after.at(count)[port] = z3.IntVal(0)
-        set_guard(after, port)
+        leave_receiver(after, port)
 
 
 def on_space(k: Context, task: Name, *others: Name) -> Iterator[Case]:

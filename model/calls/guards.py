@@ -1,4 +1,4 @@
-"""Receive rights with a guard: making them, guarding them, ending them.
+"""Receive rights with a context or a guard: making them, guarding them, ending them.
 
 A guard is a word that only its owner knows, so that code which gives up names of others can't end the port. A guard
 doesn't keep the right from being carried away; an immovable port does. Kernels that have guards have these calls, and
@@ -13,13 +13,13 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.model.calls.allocation import fresh_name, make_port
-from sendright.model.calls.entry import Entry, on_space
+from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.language.actions import put, set_guard
 from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, Term
 from sendright.model.language.state import After
-from sendright.model.language.terms import Bool, Int, Name, Port
+from sendright.model.language.terms import Array, Bool, Int, Name, Port
 
 
 def _receives(k: Context, e: Entry, unknown: Term) -> Iterator[Case]:
@@ -38,6 +38,9 @@ def mach_port_construct(
     immovable: Bool,
     insert_send: Bool,
     qlimit: Int,
+    temp_owner: Bool,
+    importance_receiver: Bool,
+    denap_receiver: Bool,
     shortage: Int,
     *,
     new_name: Name,
@@ -47,7 +50,8 @@ def mach_port_construct(
     """Make a receive right with a new port, and give it a context or guard, a queue limit, or a send right under the
     same name.
 
-    Without a guard, ``strict`` and ``immovable`` mean nothing. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
+    With any of the last three options, messages to it lend importance. Without a guard, ``strict`` and ``immovable``
+    mean nothing. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
     """
     # NAMES
     target = k.task_behind(task)
@@ -65,6 +69,8 @@ def mach_port_construct(
         after.at("qlimit")[new_port] = z3.If(usual, k.queue_limit, qlimit)
         guard = context_as_guard
         set_guard(after, new_port, context, guard, z3.And(guard, strict), z3.And(guard, immovable))
+        after.at("is_donating")[new_port] = z3.Or(temp_owner, importance_receiver, denap_receiver)
+        after.at("has_temp_owner")[new_port] = temp_owner
 
     def make_with_send(after: After) -> None:
         make(after)
@@ -184,3 +190,124 @@ def mach_port_unguard(k: Context, task: Name, name: Name, guard: Int) -> Iterato
         after.at("is_strict")[e.port] = z3.BoolVal(False)
 
     yield k.succeeds("the guard is gone", k.otherwise(), unguard)
+
+
+@rule(
+    evidence=rests_on(
+        xnu="ipc/mach_port.c: mach_port_guard_with_flags, mach_port_guard_locked; "
+        "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
+    )
+)
+def mach_port_guard_with_flags(k: Context, task: Name, name: Name, guard: Int, strict: Bool, immovable: Bool) -> Iterator[Case]:
+    """Guard a port that has no context, and say whether its receive right can be carried from now on.
+
+    A right that is immovable already stays so. Source: ``mach_port_guard_locked`` in ``ipc/mach_port.c``.
+    """
+    # NAMES
+    e = Entry(k, task, name)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e, e.objectless)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has a context", k.before.context(e.port) != 0)
+
+    # RIGHTS
+    def put_on(after: After) -> None:
+        set_guard(after, e.port, guard, True, strict, z3.Or(k.before.is_immovable(e.port), immovable))
+
+    yield k.succeeds("the port is guarded", k.otherwise(), put_on)
+
+
+@rule(evidence=rests_on(xnu="ipc/mach_port.c: mach_port_swap_guard; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"))
+def mach_port_swap_guard(k: Context, task: Name, name: Name, old_guard: Int, new_guard: Int) -> Iterator[Case]:
+    """Replace the guard of a port, which the caller must know. The guard of a strict port stays.
+
+    Source: ``mach_port_swap_guard`` in ``ipc/mach_port.c``.
+    """
+    # NAMES
+    b, e = k.before, Entry(k, task, name)
+    # CASES
+    yield from on_space(k, task)
+    yield from _receives(k, e, e.objectless)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard", z3.Not(b.is_guarded(e.port)))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port is strict", b.is_strict(e.port))
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has another guard", b.context(e.port) != old_guard)
+
+    # RIGHTS
+    def replace(after: After) -> None:
+        after.at("context")[e.port] = new_guard
+
+    yield k.succeeds("the port has another guard from now on", k.otherwise(), replace)
+
+
+@rule(
+    evidence=rests_on(
+        xnu="ipc/mach_port.c: mach_port_get_context_from_user, mach_port_get_context; "
+        "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
+    )
+)
+def mach_port_get_context(k: Context, task: Name, name: Name) -> Iterator[Case]:
+    """Read the context of a receive right; of a guarded port, it is the guard. A strict port hides it.
+
+    Source: ``mach_port_get_context`` in ``ipc/mach_port.c``.
+    """
+    # NAMES
+    b, e = k.before, Entry(k, task, name)
+    # CASES
+    yield from on_space(k, task)
+    yield from on_reserved(k, name)
+    yield from _receives(k, e, e.objectless)
+    # REPLY
+    yield k.succeeds("0, of a strict port", b.is_strict(e.port), context=z3.IntVal(0))
+    yield k.succeeds("the context", k.otherwise(z3.Not(b.is_strict(e.port))), context=b.context(e.port))
+
+
+@rule(evidence=rests_on(xnu="ipc/mach_port.c: mach_port_set_context; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"))
+def mach_port_set_context(k: Context, task: Name, name: Name, context: Int) -> Iterator[Case]:
+    """Set the context of a receive right. On a guarded port that isn't strict, this replaces the guard, which the
+    caller needn't know.
+
+    Source: ``mach_port_set_context`` in ``ipc/mach_port.c``.
+    """
+    # NAMES
+    e = Entry(k, task, name)
+    # CASES
+    yield from on_space(k, task)
+    yield from on_reserved(k, name)
+    yield from _receives(k, e, e.objectless)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port is strict", k.before.is_strict(e.port))
+
+    # RIGHTS
+    def store(after: After) -> None:
+        after.at("context")[e.port] = context
+
+    yield k.succeeds("the context is stored", k.otherwise(), store)
+
+
+GUARD_INFO, GUARD_INFO_WORDS, WORD = 8, 2, 1 << 32
+"""``MACH_PORT_GUARD_INFO`` and ``MACH_PORT_GUARD_INFO_COUNT``; a word of attributes has 32 bits."""
+
+
+@rule(
+    evidence=rests_on(
+        xnu="ipc/mach_port.c: mach_port_assert_attributes; ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
+    )
+)
+def mach_port_assert_attributes(k: Context, task: Name, name: Name, flavor: Int, info: Array[Int], info_length: Int) -> Iterator[Case]:
+    """Fail unless a receive right has a strict guard that the caller knows. Nothing changes.
+
+    Source: ``mach_port_assert_attributes`` in ``ipc/mach_port.c``.
+    """
+    # NAMES
+    b, e = k.before, Entry(k, task, name)
+    guard = info(z3.IntVal(0)) + WORD * info(z3.IntVal(1))
+    # CASES
+    yield from on_space(k, task)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the flavour is unknown", flavor != GUARD_INFO)
+    yield k.fails(ReturnCode.KERN_FAILURE, "the attributes are too few", info_length < GUARD_INFO_WORDS)
+    yield from on_reserved(k, name)
+    yield from _receives(k, e, e.objectless)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port has no guard", z3.Not(b.is_guarded(e.port)))
+    other = z3.Or(z3.Not(b.is_strict(e.port)), b.context(e.port) != guard)
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "the port isn't strict, or has another guard", other)
+    # REPLY
+    yield k.succeeds("the port has this strict guard", k.otherwise())

@@ -263,12 +263,16 @@ def mach_port_request_notification(
     *,
     notification: Message,
     out_of_memory: Bool,
+    request_slots: Int,
 ) -> Iterator[Case]:
     """Register the carried send-once right for an event.
 
     It replaces the registered right, which goes back to the caller. Where dead names are lazy, only a request for
     dead-name with a right, or beside an earlier one, looks at the name (``ipc_right_request_alloc`` in
     ``ipc/ipc_right.c`` of XNU 11417).
+
+    A request for dead-name takes a slot of the port's table. If none is free, the table grows to ``request_slots``; it
+    never shrinks (``ipc_port_dngrow``, ``ipc_port_request_grow``).
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -332,6 +336,11 @@ def mach_port_request_notification(
         put(after, slot, kind, port)
         put(after, carried, old_kind, old_port)
 
+    def register_dead_name(after: After) -> None:
+        slots = b.request_slots(port)
+        after.at("request_slots")[port] = z3.If(z3.And(first, request_slots > slots), request_slots, slots)
+        register(after, S.request_slot(task, name))
+
     def fire_no_senders(after: After) -> None:
         slot = S.no_senders_slot(port)
         old_kind, old_port = after.kind(slot), after.port(slot)
@@ -351,7 +360,7 @@ def mach_port_request_notification(
     told = z3.And(no_senders, given, b.srights(port) == 0, sync <= b.mscount(port))
     yield k.continues("there are no senders: no-senders is sent at once", told, fire_no_senders)
     later = k.otherwise(z3.And(dead_name, z3.Not(z3.Or(at_once, nothing_to_cancel))), tested=dead_name)
-    yield k.continues("dead-name is registered", later, lambda after: register(after, S.request_slot(task, name)))
+    yield k.continues("dead-name is registered", later, register_dead_name)
     yield k.continues(
         "no-senders is registered",
         k.otherwise(z3.And(no_senders, z3.Not(told)), tested=no_senders),

@@ -14,7 +14,9 @@ import msgspec
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME, SlotKind
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.model.calls.attributes import LARGEST_TABLE, NEXT_SIZE
 from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
 from sendright.model.execution.system import A_LARGE_NUMBER, Chosen, System
 
@@ -139,6 +141,54 @@ def _numbering(c: Choosing) -> dict[str, Any]:
     return {"place_of": lambda message: places.get(message, -1), "message_at": lambda place: messages.get(place, -1)}
 
 
+def _request_slots(c: Choosing) -> dict[str, Any]:
+    """The table of a port's requests, with one more in it, or as large as the caller says. Slot 0 is for no request.
+
+    A table that is there grows to the next size only: the kernel throws away a larger one (``ipc_port_dngrow``).
+    """
+    system, state = c.system, c.system.state
+    if "message" in c.arguments:
+        target = state["object_task"].get(state["port"].get((DESTINATION_SLOT, c.arguments["message"], 0), NO_PORT))
+        port = state["port"].get((NAME_SLOT, target, c.arguments["name"]), NO_PORT)
+        least = len(system.requests_of(port)) + 2
+    else:
+        port, info = _named_port(c), c.arguments["info"]
+        least = info(0) if c.arguments["info_length"] else 0
+    slots = state["request_slots"].get(port, 0)
+    larger = [size for size in table_sizes(system.profile.requests_grow_by_half) if size > slots]
+    if slots:
+        grows = larger and least > slots and (least == NEXT_SIZE or least <= larger[0])
+        return {"request_slots": larger[0] if grows else slots}
+    return {"request_slots": next((size for size in larger if least == NEXT_SIZE or size >= least), slots)}
+
+
+@cache
+def table_sizes(by_half: bool) -> tuple[int, ...]:
+    """The sizes of a table of dead-name requests, ascending.
+
+    They are powers of 2 up to a page (of 8 bytes each), then 15 times a page more, 15 times two pages, four, and eight
+    from then on (``ipc_table_init`` in ``ipc/ipc_table.c``). Or, ``by_half``: from 2 on each is larger
+    than the one before by half of the largest power of two in that one (``kalloc_next_good_size`` in ``kern/kalloc.c``
+    of XNU 11417).
+    """
+    found = [2]
+    if by_half:
+        while found[-1] < LARGEST_TABLE:
+            found.append(found[-1] + max(1, 1 << found[-1].bit_length() - 2))
+        return tuple(found)
+    while found[-1] < SLOTS_IN_A_PAGE:
+        found.append(2 * found[-1])
+    for pages in (1, 2, 4):
+        found += [found[-1] + pages * SLOTS_IN_A_PAGE * count for count in range(1, PERIOD + 1)]
+    while len(found) < TABLES:
+        found.append(found[-1] + 8 * SLOTS_IN_A_PAGE)
+    return tuple(found)
+
+
+SLOTS_IN_A_PAGE, PERIOD, TABLES = 512, 15, 63
+"""Of the tables of dead-name requests: ``ipc_table_dnrequests_size`` - 1 is 63."""
+
+
 def _fresh_message(name: str) -> Callable[[Choosing], dict[str, Any]]:
     return lambda c: {name: c.system.fresh_message()}
 
@@ -156,6 +206,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "reaches": _reaches,
     "lift": lambda c: {"lift": A_LARGE_NUMBER},  # a rank, of which the state says nothing
     "given": _given,
+    "request_slots": _request_slots,
     **dict.fromkeys(("place_of", "message_at"), _numbering),
 }
 
@@ -167,3 +218,8 @@ def ways_to_choose(names: tuple[str, ...]) -> tuple[Callable[[Choosing], dict[st
     Raises KeyError for a choice that has no entry here.
     """
     return tuple(dict.fromkeys(_CHOSEN[name] for name in names))
+
+
+def switches_that_choose(name: str) -> frozenset[str]:
+    """The profile's switches on which the choice with this name depends."""
+    return frozenset(_CHOSEN[name].__code__.co_names) & frozenset(Profile.__struct_fields__)

@@ -255,6 +255,9 @@ class SnapshotWriter:
             guarded=f["is_guarded"].get(port, False),
             strict=f["is_strict"].get(port, False),
             immovable=f["is_immovable"].get(port, False),
+            imp_donation=f["is_donating"].get(port, False),
+            temp_owner=f["has_temp_owner"].get(port, False),
+            request_slots=f["request_slots"].get(port, 0),
         )
 
     def _ledger(self, port: int) -> Ledger:
@@ -307,9 +310,10 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             f[name][number] = value
         if port.object:
             _put(f, (KERNEL_SLOT, number, 0), Entry(SlotKind.RECEIVE, number))
-        f["qlimit"][number] = port.queue_limit
+        f["qlimit"][number], f["request_slots"][number] = port.queue_limit, port.request_slots
         f["context"][number], f["is_guarded"][number] = port.context, port.guarded
         f["is_strict"][number], f["is_immovable"][number] = port.strict, port.immovable
+        f["is_donating"][number], f["has_temp_owner"][number] = port.imp_donation, port.temp_owner
         _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
         _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
         if port.ledger is not None:

@@ -309,11 +309,23 @@ class System:
         kind = self.state.fields["kind"]
         return dict(sorted((slot[2], kind[slot]) for slot in self.state.slots_of(NAME_SLOT, task)))
 
+    def entries(self, task: int) -> dict[int, tuple[int, int]]:
+        """Those names with the kind and references that the kernel's table has: a name at which no call has looked is
+        what it was before its port died."""
+        fields = self.state.fields
+        found = {name: (NAME_SLOT, task, name) for name in self.names(task)}
+        return {name: (fields["unlooked"].get(slot) or fields["kind"][slot], fields["urefs"].get(slot, 0)) for name, slot in found.items()}
+
     def adds_a_reference_too_many(self, task: int, name: int) -> bool:
         """Whether a name's reference for a notification is still to come, and the name has all that it can have."""
         slot, fields = (NAME_SLOT, task, name), self.state.fields
         waits = fields["unlooked"].get(slot, SlotKind.NONE) != SlotKind.NONE and fields["told"].get(slot, False)
         return bool(waits) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
+
+    def requests_of(self, port: int) -> list[SlotTuple]:
+        """The dead-name requests of the port's names."""
+        names = (slot for slot in self.state.by_value("port", port) if slot[0] == NAME_SLOT)
+        return [request for slot in names if (request := (REQUEST_SLOT, slot[1], slot[2])) in self.state["kind"]]
 
     def members(self, pset: SlotTuple) -> dict[int, int]:
         """The members of a port set: the names of their receive rights, ascending, with their ports."""

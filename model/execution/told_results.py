@@ -30,11 +30,23 @@ def told_results(system: System, results: Container[str], outputs: Mapping[str, 
         elif name == "names_of":
             names = system.names(value)
             told |= {"names": tuple(names), "types": tuple(_type(system, value, name, kind) for name, kind in names.items())}
+        elif name == "entries_of":
+            told |= dict(zip(("names", "types", "urefs"), _columns(system.entries(value)), strict=True))
+        elif name == "requests_of":
+            told["used"] = len(system.requests_of(value))
+        elif name == "count_of":
+            told["table_inuse"] = len(system.names(value))
         elif name == "members_of":
             told["members"] = tuple(system.members(value))
         elif name.endswith("_length"):
             told[name.removesuffix("_length")] = ()
     return told
+
+
+def _columns(entries: Mapping[int, tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Names, their types and their references."""
+    kinds = tuple([SlotKind(kind).type_bits for kind, _ in entries.values()])
+    return tuple(entries), kinds, tuple([urefs for _, urefs in entries.values()])
 
 
 def _type(system: System, task: int, name: int, kind: int) -> int:

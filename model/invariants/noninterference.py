@@ -50,7 +50,12 @@ CHANNELS = (
     Channel(
         "room", "a queue to which the task sends fills or empties, or gets another limit", "whether a send is handed back", "a right to the same port"
     ),
-    Channel("rights", "rights to a port that the task receives from come and go", "the port's counts, and no-senders", "a right to the port"),
+    Channel(
+        "rights",
+        "rights to a port that the task receives from, or requests on them, come and go",
+        "the port's counts (of requests, too), and no-senders",
+        "a right to the port",
+    ),
     Channel(
         "death", "a port to which the task has a right dies", "a dead name, or a send that fails", "the port's receive right, or its task's port"
     ),
@@ -117,8 +122,9 @@ def _changed(x: Transition, *domain: str) -> list[str]:
     return [name for name, field in FIELDS.items() if field.domain == domain and not field.ghost and x.after.changed(name)]
 
 
-PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due")
-"""What holders of rights to a port change: how many rights and messages there are, and that the last sender went."""
+PORTS_COUNTS = ("srights", "sorights", "msgcount", "reserved", "no_senders_due", "request_slots")
+"""What holders of rights to a port change: how many rights, messages and requests there are, and that the last sender
+went."""
 ROOM = ("room",)
 """What the receiver gives to a sender that waits: the channel "room"."""
 LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")

@@ -285,12 +285,13 @@ def task_ports_stay(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(120, "guards are of receive rights in spaces", lambda profile: profile.has_guards)
 def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """A port whose receive right isn't under a name has no context, and isn't guarded, strict or immovable.
+    """A port whose receive right isn't under a name has no context and no temporary owner, and isn't guarded, strict or
+    immovable.
 
     Only a guarded port is strict.
     """
     away = z3.And(s.active(v.p), z3.Not(v.S.is_name_slot(s.receiver(v.p))))
-    none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p))))
+    none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p), s.has_temp_owner(v.p))))
     yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
     yield "strict ports are guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
 

@@ -83,6 +83,15 @@ def set_guard(
             after.at(name)[port] = z3.BoolVal(value) if isinstance(value, bool) else value
 
 
+def leave_receiver(after: After, port: Term) -> None:
+    """The receive right of ``port`` leaves its receiver, or has none yet: the port has no context, no guard and no
+    temporary owner.
+    """
+    set_guard(after, port)
+    if after.profile.has_guards:
+        after.at("has_temp_owner")[port] = z3.BoolVal(False)
+
+
 def make_send(after: After, slot: Term, port: Term) -> None:
     """Make a send right from the receive right: both counts rise."""
     after.add("srights", port, 1)
@@ -97,7 +106,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject, queue_limit:
     after.at("port_life")[port] = LIFE.ALIVE
     after.at("object")[port] = OBJECT.of(object_)
     after.at("receiver")[port] = kernel
-    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "reserved"):
+    for number in ("mscount", "srights", "sorights", "msgcount", "seqno", "request_slots", "reserved"):
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
     put(after, kernel, KIND.RECEIVE, port)

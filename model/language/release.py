@@ -286,7 +286,7 @@ class Release:
             after.sweep(count, "ports", lambda p: (self.goes_to_limbo(p), z3.IntVal(0)))
         if after.profile.has_guards:
             after.sweep("context", "ports", lambda p: (self.goes_to_limbo(p), z3.IntVal(0)))
-            for name in ("is_guarded", "is_strict", "is_immovable"):
+            for name in ("is_guarded", "is_strict", "is_immovable", "has_temp_owner"):
                 after.sweep(name, "ports", lambda p: (self.goes_to_limbo(p), z3.BoolVal(False)))
 
         after.sweep("no_senders_due", "ports", lambda p: (z3.Or(self.dying(p), self.loses_the_last(p)), self._due_count(p)))

@@ -123,6 +123,9 @@ FIELDS: dict[str, FieldDeclaration] = {
     "is_guarded": FieldDeclaration(("Port",), "Bool", "only a holder of the guard can end the receive right"),
     "is_strict": FieldDeclaration(("Port",), "Bool", "the guard is hidden from requests for the context"),
     "is_immovable": FieldDeclaration(("Port",), "Bool", "the receive right can't be carried"),
+    "is_donating": FieldDeclaration(("Port",), "Bool", "messages to it lend importance to its receiver"),
+    "has_temp_owner": FieldDeclaration(("Port",), "Bool", "its receiver owns it for a time only, so that they don't"),
+    "request_slots": FieldDeclaration(("Port",), "Int", "how large the kernel's table of its dead-name requests is, with slot 0; 0: there is none"),
     "no_senders_due": FieldDeclaration(
         ("Port",),
         "Int",

@@ -1,5 +1,5 @@
-"""Switches of a profile that no rule reads, and so no proof sees: the order of what a release leads to, and the form of
-results.
+"""Switches of a profile that no rule reads, and so no proof sees: the order of what a release leads to, the form of
+results, and how the oracle finds what the kernel chose.
 
 Where two profiles differ in one, a case isn't called the same, unless it is proved that the switch has no effect on it.
 What each switch is read for is in ``execution/consequences.py``. A switch that isn't listed here may have an effect on
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
@@ -20,9 +20,12 @@ import z3
 from sendright.mach.abi.rights import Place
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.execution import consequences, told_results
+from sendright.model.execution.kernel_choices import switches_that_choose
 from sendright.model.language.release import Release
 from sendright.model.language.sorts import KIND, PLACE, STAGE, UNBOUNDED, Term
+from sendright.model.language.state import FIELDS, sort_named
 from sendright.model.proof.any_state import held_by_any_state
+from sendright.model.proof.counterexamples.counterexample import mentioned
 from sendright.model.proof.obligations import CaseProof
 from sendright.model.proof.solver.cache import Proof
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing
@@ -49,18 +52,37 @@ def unseen_difference(unit: CaseProof, second: Profile, assumptions: Sequence[Te
     The ``assumptions`` hold where the case applies.
     """
     first, made = unit.profile, unit.after.releases
-    of_order = [switch for switch in _different(first, second, consequences) if made and not _has_no_effect(switch, unit, second, assumptions)]
+    of_order = [
+        switch
+        for switch in _different(first, second, switches_read_by(consequences))
+        if made and not _has_no_effect(switch, unit, second, assumptions)
+    ]
     if of_order:
         return Unseen(f"the order of consequences differs by {_named(of_order)}", _same_order(of_order, unit, second))
-    of_form = _different(first, second, told_results)
+    of_form = _different(first, second, switches_read_by(told_results))
     formed = [(name, term) for name, term in unit.case.outputs.items() if "." in name and term.sort() != z3.IntSort()]
     if of_form and formed:
         return Unseen(f"the form of the results differs by {_named(of_form)}", _same_form(of_form, unit, dict(formed)))
+    for choice in unit.k.rule.choices:
+        of_choice = _different(first, second, sorted(switches_that_choose(choice)))
+        if of_choice and _depends_on(unit, choice):
+            return Unseen(f"what the kernel chooses differs by {_named(of_choice)}", None)
     return None
 
 
-def _different(first: Profile, second: Profile, module: ModuleType) -> list[str]:
-    return [name for name in switches_read_by(module) if getattr(first, name) != getattr(second, name)]
+def _depends_on(unit: CaseProof, choice: str) -> bool:
+    """Whether the results of a case, or the state after it, mention a choice."""
+    terms = [*unit.case.outputs.values(), *(unit.after.fields[name](*any_point(name)) for name in FIELDS if unit.after.changed(name))]
+    return any(term.eq(unit.k[choice]) for term in mentioned(terms))
+
+
+def any_point(field: str) -> list[Term]:
+    """Constants that stand for any point of the field."""
+    return [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(FIELDS[field].domain)]
+
+
+def _different(first: Profile, second: Profile, switches: Iterable[str]) -> list[str]:
+    return [name for name in switches if getattr(first, name) != getattr(second, name)]
 
 
 def _named(switches: list[str]) -> str:

@@ -372,7 +372,13 @@ def _said(way: _Way) -> Iterator[tuple[str, Precondition]]:
             yield step.run.rule, Precondition(after.case.id, title, after.known, [_is(said.issuperset(words))], after.after)
 
 
-_MADE_OF = {"names_of": ("names", "types"), "members_of": ("members",)}
+_MADE_OF = {
+    "names_of": ("names", "types"),
+    "members_of": ("members",),
+    "entries_of": ("names", "types", "urefs"),
+    "count_of": ("table_inuse",),
+    "requests_of": ("used",),
+}
 """The results that consist of what an output names (``model/execution/told_results.py``)."""
 
 

@@ -32,6 +32,7 @@ AUDIT_TOKENS = (KERNEL_AUDIT_TOKEN, (501, 501, 20, 501, 20, 7, 1, 1), (502, 502,
 MESSAGE_IDS = (0, 1, 42, *Notification, 171)
 """Some are the ids of notifications; one is the id of a kernel port's reply to another."""
 HUGE = 0x7FFFFFFF
+WORD = 0xFFFFFFFF
 COPY_OPTIONS = ((int(CopyOption.PHYSICAL), 6), (int(CopyOption.VIRTUAL), 6), (2, 1), (-1, 1))
 OUTSIDE_DISPOSITIONS = (0, 15, *Disposition, 22)
 
@@ -197,7 +198,8 @@ def _page(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
 
 
 def _count(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
-    return c.weighted(((int(argument.default), 10), (2, 2), (1, 2), (7, 1), (0, 1), (HUGE, 1)))
+    whole = s.profile.info_words if drawn.get("flavor") == PortAttributes.INFO_EXT else int(argument.default)
+    return c.weighted(((whole, 10), (2, 2), (1, 2), (7, 1), (0, 1), (HUGE, 1)))
 
 
 def _counter(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
@@ -237,12 +239,21 @@ def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Arg
 
 
 def _attributes(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    if signature.name == "mach_port_assert_attributes":
+        return c.weighted(((int(PortAttributes.GUARD_INFO), 12), (1, 1), (0, 1), (-1, 1)))
     settable = signature.name == "mach_port_set_attributes"
     limits, status = (10, 1) if settable else (4, 8)
-    return c.weighted(((int(PortAttributes.LIMITS_INFO), limits), (int(PortAttributes.RECEIVE_STATUS), status), (3, 1), (0, 1), (-1, 1)))
+    others = [(flavour, 2) for flavour in sorted(s.profile.attributes_set if settable else s.profile.attributes_told) if flavour > 2]
+    some = (int(PortAttributes.LIMITS_INFO), limits), (int(PortAttributes.RECEIVE_STATUS), status), (3, 1), (0, 1), (8, 1), (-1, 1)
+    return c.weighted((*some, *others))
 
 
 def _limits(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> tuple[int, ...]:
+    if signature.name == "mach_port_assert_attributes":
+        guard = _guard(c, s, signature, argument, drawn)
+        return c.weighted((((guard & WORD, guard >> 32), 12), ((guard & WORD,), 1), ((), 1), ((guard & WORD, guard >> 32, 7), 1)))
+    if drawn["flavor"] == PortAttributes.DNREQUESTS_SIZE and c.one_in(2):
+        return (c.weighted(((c.below(20), 6), (-1, 3), (91136, 1), (91137, 1))),)
     highest = s.profile.queue_limit_max
     limit = c.weighted(((c.below(min(highest, 255) + 1), 8), (0, 1), (highest, 1), (highest + 1, 1), (-1, 1)))
     return c.weighted((((limit,), 10), ((), 1), ((limit, 7), 1)))

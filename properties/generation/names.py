@@ -40,8 +40,14 @@ _KINDS: dict[str, tuple[SlotKind, ...]] = {
     "mach_port_guard.name": RECEIVING,
     "mach_port_unguard.name": RECEIVING,
     "mach_port_peek.name": RECEIVING,
+    **dict.fromkeys(("mach_port_get_srights.name", "mach_port_dnrequest_info.name"), RECEIVING),
+    **dict.fromkeys(("mach_port_get_context.name", "mach_port_set_context.name", "mach_port_assert_attributes.name"), RECEIVING),
+    **dict.fromkeys(("mach_port_guard_with_flags.name", "mach_port_swap_guard.name"), RECEIVING),
+    **dict.fromkeys(("mach_port_kobject.name", "mach_port_kernel_object.name"), (*SENDING, SlotKind.RECEIVE)),
 }
 """The kinds of rights that a name must denote for the call to succeed; names without an entry may denote any kind."""
+_OF_GUARDED = ("mach_port_unguard", "mach_port_swap_guard", "mach_port_assert_attributes")
+"""Calls on guarded ports."""
 _ENDING = ("mach_port_destroy", "mach_port_deallocate", "mach_port_mod_refs")
 """Calls that may trigger a requested notification."""
 _FREE = ("mach_port_rename.new_name", "mach_port_allocate_name.name", "mach_port_allocate_full.name")
@@ -136,7 +142,7 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
         related = _member_or_set(s, task, drawn)
         if related:
             return c.pick(related)
-    if signature.name == "mach_port_unguard" and not c.one_in(6):
+    if signature.name in _OF_GUARDED and not c.one_in(6):
         guarded = s.guarded(task)
         if guarded:
             return c.pick(guarded)

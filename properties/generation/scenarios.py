@@ -8,13 +8,14 @@ from typing import Any
 
 from sendright.mach.abi.descriptors import CopyOption
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, Place, Right
+from sendright.mach.abi.rights import NULL_NAME, RESERVED_NAMES, Disposition, Notification, Place, Right
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures.details import DETAILS
 
 Do = Callable[..., dict[str, Any]]
 """``do(task, call, **arguments)`` makes a call and returns its results. With ``stop=True`` the call stops between
-its steps; with ``resume=True`` the task's pending call is resumed."""
+its steps; with ``resume=True`` the task's pending call is resumed. ``shortage`` is the allocation that fails."""
 _UNUSED = 77
 """A name that denotes nothing."""
 RareRun = Callable[[Do, Profile], None]
@@ -176,7 +177,7 @@ def names_that_denote_nothing(do: Do, profile: Profile) -> None:
     for name in (*RESERVED_NAMES, _UNUSED):
         for call, given in {"mach_port_set_mscount": {"mscount": 1}, "mach_port_set_seqno": {"seqno": 1}, "mach_port_get_set_status": {}}.items():
             do(0, call, task=me, name=name, **given)
-        for flavor in PortAttributes:
+        for flavor in (PortAttributes.LIMITS_INFO, PortAttributes.RECEIVE_STATUS):
             do(0, "mach_port_get_attributes", task=me, name=name, flavor=int(flavor))
         do(0, "mach_port_set_attributes", task=me, name=name, flavor=int(PortAttributes.LIMITS_INFO), info=(1,))
         do(0, "mach_port_move_member", task=me, member=name, after=pset)
@@ -186,6 +187,55 @@ def names_that_denote_nothing(do: Do, profile: Profile) -> None:
             do(0, call, task=me, name=port, pset=name)
         if profile.has_guards:
             do(0, "mach_port_peek", task=me, name=name)
+
+
+def names_of_every_kind(do: Do, profile: Profile) -> None:
+    """Calls that need no more than a name, and those that change guards: of names of every kind, in no space and in the
+    caller's."""
+    me = do(0, "mach_task_self")["port"]
+    port, pset = _port(do, me), do(0, "mach_port_allocate", task=me, right=int(Right.PORT_SET))["name"]
+    words: dict[str, dict[str, Any]] = {
+        "mach_port_set_context": {"context": 1},
+        "mach_port_guard_with_flags": {"guard": 1},
+        "mach_port_swap_guard": {"old_guard": 1, "new_guard": 2},
+        "mach_port_assert_attributes": {"flavor": int(PortAttributes.GUARD_INFO), "info": (1, 0)},
+    }
+    for signature in filter(lambda each: profile.serves(each.name), DETAILS):
+        given = words.get(signature.name, {})
+        if all(argument.name != "name" for argument in signature.arguments):
+            for task in (_UNUSED, 1, me):
+                do(0, signature.name, task=task)
+            continue
+        for task, name in [(_UNUSED, port), (1, port), *((me, name) for name in (*RESERVED_NAMES, _UNUSED, pset, port))]:
+            do(0, signature.name, task=task, name=name, **given)
+
+
+def guards_that_are_known(do: Do, profile: Profile) -> None:
+    """Calls on a strict port and on one that isn't, with its guard and with another."""
+    if not profile.has_guards:
+        return
+    me = do(0, "mach_task_self")["port"]
+    options = {"context": 1, "context_as_guard": True}
+    strict, other = (do(0, "mach_port_construct", task=me, **options, strict=strict)["name"] for strict in (True, False))
+    for name in (strict, other):
+        do(0, "mach_port_get_context", task=me, name=name)
+        for guard in (2, 1):
+            do(0, "mach_port_assert_attributes", task=me, name=name, flavor=int(PortAttributes.GUARD_INFO), info=(guard, 0))
+            do(0, "mach_port_swap_guard", task=me, name=name, old_guard=guard, new_guard=1)
+        do(0, "mach_port_set_context", task=me, name=name, context=3)
+
+
+def attributes_of_every_flavour(do: Do, profile: Profile) -> None:
+    """All flavours of attributes, of names of every kind; and tables of requests of many sizes."""
+    me = do(0, "mach_task_self")["port"]
+    port = _port(do, me)
+    for flavor in sorted(profile.attributes_told):
+        for name in (NULL_NAME, _UNUSED, me, port):
+            do(0, "mach_port_get_attributes", task=me, name=name, flavor=flavor, count=1 if name == NULL_NAME else profile.info_words)
+    for flavor in sorted(profile.attributes_set):
+        for name, words in ((NULL_NAME, (1,)), (_UNUSED, (1,)), (me, (1,)), (port, ()), (port, (1,)), (port, (91137,))):
+            do(0, "mach_port_set_attributes", task=me, name=name, flavor=flavor, info=words)
+    do(0, "mach_port_set_attributes", task=me, name=port, flavor=int(PortAttributes.DNREQUESTS_SIZE), info=(91136,), shortage=1)
 
 
 def _block_in_a_send(do: Do, profile: Profile) -> int:
@@ -313,6 +363,9 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_place_that_is_set_twice,
     an_exception_port_that_cannot_be_carried,
     names_that_denote_nothing,
+    names_of_every_kind,
+    guards_that_are_known,
+    attributes_of_every_flavour,
     a_queue_that_has_room_again,
     a_queue_that_dies_while_a_task_is_blocked_there,
     a_sender_that_ends_before_it_uses_its_room,
@@ -328,8 +381,8 @@ RARE_RUNS: tuple[RareRun, ...] = (
 def make(run: RareRun, profile: Profile, call: Callable[[int, Call], dict[str, Any]]) -> None:
     """Make the calls of ``run`` with ``call``. The run ends early if the profile lacks a call, or if a call fails."""
 
-    def do(task: int, name: str, /, stop: bool = False, resume: bool = False, **arguments: Any) -> dict[str, Any]:
-        return _Results(call(task, Call(name, arguments, stop=stop, resume=resume)))
+    def do(task: int, name: str, /, stop: bool = False, resume: bool = False, shortage: int = 0, **arguments: Any) -> dict[str, Any]:
+        return _Results(call(task, Call(name, arguments, shortage=shortage, stop=stop, resume=resume)))
 
     with contextlib.suppress(_NoResult):
         run(do, profile)

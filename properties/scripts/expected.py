@@ -25,6 +25,7 @@ from sendright.properties.scripts.spelling import (
     read_disposition,
     read_each,
     read_exception_mask,
+    read_guard,
     read_integer,
     read_name,
     read_notification,
@@ -215,9 +216,11 @@ def _read_fields(value: object, words: Headers) -> tuple[tuple[str | int, Value]
         value = {str(index): each for index, each in enumerate(value) if each is not None}
     if not isinstance(value, dict):
         raise wrong("an object, or an array of words", value)
+    if isinstance(value.get("mpie_status"), dict):  # the first part of mach_port_info_ext
+        value = {**value["mpie_status"], **{key: each for key, each in value.items() if key != "mpie_status"}}
     fields: list[tuple[str | int, Value]] = []
     for key, each in value.items():
-        bare = re.sub(r"^mp[ls]_", "", key)
+        bare = re.sub(r"^mp(?:[ls]|ie)_", "", key)
         position = int(bare) if re.fullmatch(r"\d{1,2}", bare, re.ASCII) else None
         if position is None and bare not in _FIELD_NAMES and bare not in ("balance", "limit"):
             raise NotModelled(f"field {quoted(key)} is not modelled")
@@ -306,12 +309,19 @@ KINDS: dict[str, _Kind] = {
     "trailer": _Kind(_read_trailer, _gives("security_token")),
     "sender": _Kind(lambda value, words: _read_trailer({"sender": value}, words), _gives("security_token")),
     "trailer_elements": _Kind(_read_elements, _gives("trailer_size")),
+    "srights": _Kind(read_number, _gives("srights")),
+    "context": _Kind(read_guard, _gives("context")),
+    "object_type": _Kind(read_number, _gives("object_type")),
+    "total": _Kind(read_number, _gives("total")),
+    "used": _Kind(read_number, _gives("used")),
+    "table_inuse": _Kind(read_number, _gives("table_inuse")),
     "value": _Kind(_read_value, _gives("value")),
     "value_eq": _Kind(_read_value, _gives("value")),
     "value_ne": _Kind(_read_value, _gives("value")),
     "names_count_gt": _Kind(_read_count, _gives("names")),
     "counts_equal": _Kind(_read_truth, _gives("names")),
     "count": _Kind(_read_count, _gives_a_list),
+    "RetCode": _Kind(_read_code, _gives("RetCode")),
     "target_alive": _Kind(_read_truth, _has_task_target),
     "kernel_survives": _Kind(_read_truth, _always),
 }
@@ -332,6 +342,9 @@ _ALSO = {
     "return": "ret",
     "not_count": "data",
     "not_port": "name_eq",
+    "dnr_total": "total",
+    "dnr_used": "used",
+    "iisb_table_inuse": "table_inuse",
     **dict.fromkeys(("info", "words", "status", "limits", "attributes", "port_info", "port_info_out"), "fields"),
 }
 """Other names of expectations, some of them from ``mach/notify.h`` and ``mach/mach_port.defs``."""
@@ -340,7 +353,7 @@ _ALSO = {
 def read_expectation(signature: Signature, key: str, value: object, words: Headers) -> Expectation:
     """Read one expectation of a step that makes the call of ``signature``. Raises WrongValue, NotModelled."""
     name = _ALSO.get(key, key)
-    bare = re.sub(r"^mp[ls]_", "", key)
+    bare = re.sub(r"^mp(?:[ls]|ie)_", "", key)
     if name in KINDS and KINDS[name].applies(signature):
         return Expectation(name, KINDS[name].read(value, words))
     if key in _AS_TRAILER and _gives("audit_token")(signature):

@@ -11,7 +11,8 @@ from sendright.mach.abi.port_attributes import FIELDS
 from sendright.mach.abi.rights import NAME_NOTIFICATIONS, Notification, PortObject, Right
 from sendright.mach.abi.tokens import TASK_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
+from sendright.mach.signatures.widths import WIDTHS
 from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.view import ViewPart
 from sendright.properties.scripts.expected import UNCHANGED, Expectation, name_argument, output_name
@@ -116,21 +117,31 @@ def _shown(value: Any, seen: StepOutcome) -> str:
     return code_name(seen.result.code) if value is None else str(list(value) if isinstance(value, tuple) else value)
 
 
-def _same(given: Any, wanted: Any) -> bool:
-    """Whether two numbers have the same 32 bits, or two other values are equal."""
+def _same(given: Any, wanted: Any, bits: int = 32) -> bool:
+    """Whether two numbers have the same bits, or two other values are equal."""
     numbers = isinstance(given, int) and isinstance(wanted, int)
-    return not (given - wanted) & 0xFFFFFFFF if numbers else bool(given == wanted)
+    return not (given - wanted) & (1 << bits) - 1 if numbers else bool(given == wanted)
 
 
-def _output(output: str, words: str) -> Callable[[Any, StepOutcome], _Finding]:
+def _output(output: str, words: str, bits: int = 32) -> Callable[[Any, StepOutcome], _Finding]:
     """A judge of an output that must be a certain number."""
 
     def judge(wanted: Any, seen: StepOutcome) -> _Finding:
         number = seen.symbols.value(wanted)
         given = _answer(seen, output)
-        return _Finding(_same(given, number), f"{words} {number}", f"{words} {given}" if given is not None else _shown(None, seen))
+        return _Finding(_same(given, number, bits), f"{words} {number}", f"{words} {given}" if given is not None else _shown(None, seen))
 
     return judge
+
+
+_NUMBERS = {
+    "srights": "send rights",
+    "object_type": "kind of kernel object",
+    "total": "slots",
+    "used": "requests",
+    "table_inuse": "names",
+}
+"""Outputs that are plain numbers, in words."""
 
 
 def _first_wrong_word(wanted: Words, given: Any, seen: StepOutcome) -> tuple[int, Any, Any] | None:
@@ -357,6 +368,12 @@ def _judge_target_alive(wanted: bool, seen: StepOutcome) -> _Finding:
     return _Finding(alive == wanted, words[wanted], words[alive])
 
 
+def _judge_answer(wanted: int, seen: StepOutcome) -> _Finding:
+    """Judges the code that a server has answered."""
+    given = _answer(seen, "RetCode")
+    return _Finding(given is not None and _same(given, wanted), code_name(wanted), "no request" if given is None else code_name(given))
+
+
 def _judge_survival(wanted: bool, seen: StepOutcome) -> _Finding:
     return _Finding(wanted, "the kernel panics", "the kernel survives")
 
@@ -380,6 +397,8 @@ _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
     "seqno": _output("sequence_number", "sequence number"),
     "size": _output("size", "size"),
     "trailer_size": _output("trailer_size", "trailer size"),
+    **{output: _output(output, words) for output, words in _NUMBERS.items()},
+    "context": _output("context", "context", WIDTHS[ArgumentType.GUARD].bits),
     "memory": _judge_memory,
     "local": _judge_output_name("local"),
     "previous": _judge_output_name("previous"),
@@ -398,6 +417,7 @@ _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
     "names_count_gt": _judge_more_names,
     "counts_equal": _judge_counts_equal,
     "count": _judge_count,
+    "RetCode": _judge_answer,
     "target_alive": _judge_target_alive,
     "kernel_survives": _judge_survival,
 }

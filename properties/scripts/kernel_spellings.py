@@ -10,11 +10,14 @@ from sendright.mach.abi.rights import Notification
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import not_modelled_words, unmodelled_ranges
 from sendright.mach.signatures import ArgumentType, Signature
+from sendright.mach.signatures.details import GUARD_FLAGS
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.properties.scripts.message_options import read_message_words
-from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted, read_constant, wrong
+from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted, read_constant, read_guard, wrong
 
 _read_flags = read_constant("flags of mach_port_construct (MPO_QLIMIT, …)", ("MPO_",))
+_read_guard_flags = read_constant("flags of mach_port_guard_with_flags (MPG_STRICT, …)", ("MPG_",))
+_GUARD_INFO = ("mpgi_guard", "guard")
 _LIMITS = ("mpl", "mpl_qlimit", "qlimit")
 _NAMES, _DISPOSITIONS = ("name", "port", "right", "poly"), ("disposition", "disp", "type", "polyPoly")
 
@@ -25,6 +28,10 @@ def read_kernel_words(signature: Signature, spelled: dict[str, Any], profile: Pr
     given = dict(spelled)
     if signature.name == "mach_port_construct":
         given = _port_options(given, profile, words)
+    if signature.name == "mach_port_guard_with_flags":
+        _flags_of_guard(given, words)
+    if signature.name == "mach_port_assert_attributes":
+        _guard_in_words(given, words)
     if signature.name == "mach_port_request_notification":
         _name_the_notification(given)
     for argument in signature.arguments:
@@ -75,6 +82,37 @@ def _port_options(given: dict[str, Any], profile: Profile, words: Headers) -> di
         else:
             given[argument] = is_set
     return given
+
+
+def _flags_of_guard(given: dict[str, Any], words: Headers) -> None:
+    """``flags`` of ``mach_port_guard_with_flags``. The kernels ignore all other bits."""
+    if "flags" not in given:
+        return
+    try:
+        flags = _read_guard_flags(given.pop("flags"), words)
+    except WrongValue as error:
+        raise WrongValue(str(error), f"args.flags{error.place}") from None
+    for name, argument in GUARD_FLAGS.items():
+        if argument in given:
+            raise WrongValue(f"duplicate argument {argument}", f"args.{argument}")
+        given[argument] = bool(flags & words.bits(name))
+
+
+def _guard_in_words(given: dict[str, Any], words: Headers) -> None:
+    """``mach_port_guard_info_t``, or its guard alone, becomes two words of attributes, the low one first."""
+    spelling = "info" if "info" in given else "guard"
+    value = given.get(spelling)
+    if isinstance(value, dict):
+        if len(value) != 1 or not value.keys() & set(_GUARD_INFO):
+            raise NotModelled(f"attributes {quoted(value)} are not just a guard")
+        value = next(iter(value.values()))
+    elif value is None or isinstance(value, list):
+        return
+    guard = read_guard(value, words)
+    if not isinstance(guard, int):
+        raise NotModelled(f"the guard {quoted(value)} is not a number")
+    del given[spelling]
+    given["info"] = [guard & 0xFFFFFFFF, guard >> 32 & 0xFFFFFFFF]
 
 
 def _name_the_notification(given: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ ones. A fault inside one case doesn't refuse its file: the case isn't modelled, 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,8 +16,9 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
-from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, ScriptForm
-from sendright.properties.scripts.spelling import WrongValue, quoted
+from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm, in_words
+from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
+from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep, read_step
 from sendright.properties.scripts.values import is_mach_word, is_task_letter
 
@@ -53,8 +54,10 @@ class ScriptCase(msgspec.Struct, frozen=True, kw_only=True):
     pages: int | None = None
     preconditions: bool = False
     """Whether the case requires something that no step establishes."""
-    steps: tuple[PlannedStep | UnmodelledStep, ...]
+    steps: tuple[PlannedStep | LibraryStep | UnmodelledStep, ...]
     """The steps up to and including the first that isn't modelled."""
+    servers: tuple[PlannedServer, ...] = ()
+    """The servers that it uses."""
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +65,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     cases: tuple[ScriptCase, ...]
+    servers: tuple[tuple[PlannedServer | UnmodelledServer, Profile], ...] = ()
+    """All servers, with the file's profile and their own limits."""
 
 
 def load_script(path: Path | str, profile_override: Profile | None = None) -> Script:
@@ -88,13 +93,72 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     if not isinstance(data, dict):
         raise BadScript(path, f"not a script: expected an object with format {quoted(SCRIPT_FORMAT)}", "$")
     _check_format(data, path)
+    _check_servers(data.get("servers"), path)
     try:
         form = msgspec.convert(whole, ScriptForm)
     except msgspec.ValidationError as error:
-        what, place = _in_words(error)
+        what, place = in_words(error)
         raise BadScript(path, what, place or "$") from None
     assert isinstance(cases, list)
-    return Script(path=str(path), cases=tuple(_read_cases(form, cases, path, profile_override)))
+    read = tuple(_read_cases(form, cases, path, profile_override))
+    return Script(path=str(path), cases=read, servers=tuple(_servers_of(form, path, profile_override)))
+
+
+def _check_servers(servers: Any, path: Path) -> None:
+    """Refuse a server of the wrong form, with its place: msgspec doesn't say which server, or which routine, it was."""
+    if not isinstance(servers, dict):
+        return
+    for name, server in servers.items():
+        routines = server.get("routines") if isinstance(server, dict) else None
+        parts = [(f"servers.{name}.routines.{key}", each, RoutineForm) for key, each in routines.items()] if isinstance(routines, dict) else []
+        for place, part, form in (*parts, (f"servers.{name}", server, ServerForm)):
+            try:
+                msgspec.convert(part, form)
+            except msgspec.ValidationError as error:
+                what, inner = in_words(error, "docs/servers.md")
+                raise BadScript(path, what, f"{place}.{inner}".rstrip(".")) from None
+
+
+def _servers_of(form: ScriptForm, path: Path, override: Profile | None) -> Iterator[tuple[PlannedServer | UnmodelledServer, Profile]]:
+    """The file's servers, for random requests."""
+    if form.servers and override is None and form.profile is None:
+        raise BadScript(path, f"is missing: add one of {', '.join(PROFILES)}", "profile")
+    for name in form.servers:
+        profile = override or PROFILES[form.profile or ""]
+        try:
+            server = _read_server(form, name, profile, path)
+            yield server, msgspec.structs.replace(profile, **server.limits)
+        except NotModelled as error:
+            yield UnmodelledServer(name, str(error)), profile
+
+
+def _read_server(form: ScriptForm, name: str, profile: Profile, path: Path) -> PlannedServer:
+    """A server of the file. Raises BadScript, and NotModelled."""
+    try:
+        return read_server(name, form.servers[name], profile)
+    except WrongValue as error:
+        place = f".{error.place}" if error.place[:1].isalpha() else error.place
+        raise BadScript(path, str(error), f"servers.{name}{place}") from None
+    except NotModelled as error:
+        raise NotModelled(f"server {name}: {error}") from None
+
+
+def _used(form: ScriptForm, raw: Any) -> list[str]:
+    """The servers that a case names; and those of a task that serves, if the case names none of that task's."""
+    found: set[str] = set()
+    serving: set[str] = set()
+    pending = [raw]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str) and value in form.servers:
+            found.add(value)
+        elif isinstance(value, dict):
+            pending += value.values()
+            serving |= {value["as"]} if value.get("call") in SERVE and isinstance(value.get("as"), str) else set()
+        elif isinstance(value, list):
+            pending += value
+    serving -= {form.servers[name].caller for name in found}
+    return sorted(found | {name for name, server in form.servers.items() if server.caller in serving})
 
 
 def _parse_json(content: bytes, path: Path) -> Any:
@@ -183,16 +247,6 @@ def _check_format(data: dict[str, Any], path: Path) -> None:
         raise BadScript(path, "the file has no cases: add one", "cases")
 
 
-def _in_words(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and the place of it in sendright's notation."""
-    message, _, place = str(error).partition(" - at `")
-    place = re.sub(r"^(key in )?\$\.?", "", place.rstrip("`"))
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
-    if missing:
-        return "is missing: add it", f"{place}.{missing[1]}".lstrip(".")
-    return f"{message.replace('`', '').replace('Expected', 'expected', 1)}: correct it (see docs/scripts.md)", place
-
-
 def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: Profile | None) -> list[ScriptCase]:
     if profile_override is None and form.profile is not None:
         _check_profile(form.profile, path, "profile")
@@ -206,7 +260,7 @@ def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: 
         try:
             case = msgspec.convert(data, CaseForm)
         except msgspec.ValidationError as error:
-            what, place = _in_words(error)
+            what, place = in_words(error)
             cases.append(_unreadable(data, number, seen, place, what))
             continue
         if case.id in seen:
@@ -221,6 +275,7 @@ def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: 
             if case.profile is None and form.profile is None:
                 raise BadScript(path, f"is missing: add one of {', '.join(PROFILES)}", "profile")
             profile = PROFILES[case.profile or form.profile or ""]
+        steps, servers = _read_steps(form, case, data["steps"], profile, path)
         cases.append(
             ScriptCase(
                 id=case.id,
@@ -231,7 +286,8 @@ def _read_cases(form: ScriptForm, raw: list[Any], path: Path, profile_override: 
                 queue_limit_max=case.queue_limit_max,
                 pages=case.pages,
                 preconditions=bool(case.preconditions),
-                steps=tuple(_read_steps(case, data["steps"], profile)),
+                steps=tuple(steps),
+                servers=tuple(servers),
             )
         )
     return cases
@@ -265,31 +321,47 @@ def _check_profile(name: str, path: Path, place: str) -> None:
         raise BadScript(path, f"unknown profile {quoted(name)}: choose one of {', '.join(PROFILES)}", place) from None
 
 
-def _read_steps(case: CaseForm, raw: list[dict[str, Any]], profile: Profile) -> list[PlannedStep | UnmodelledStep]:
-    """The steps up to and including the first that isn't modelled or can't be read; later ones are not read."""
-    callers = {step.caller for step in case.steps}
-    bound: set[str] = set()
-    steps: list[PlannedStep | UnmodelledStep] = []
-    for number, form in enumerate(case.steps):
+def _read_steps(
+    form: ScriptForm, case: CaseForm, raw: list[dict[str, Any]], profile: Profile, path: Path
+) -> tuple[list[PlannedStep | LibraryStep | UnmodelledStep], list[PlannedServer]]:
+    """The steps up to and including the first that isn't modelled or can't be read, and the servers that they use;
+    later ones are not read."""
+    try:
+        servers = [_read_server(form, name, profile, path) for name in _used(form, raw)]
+    except NotModelled as error:
+        return [UnmodelledStep(case.steps[0].call if case.steps else "", str(error))], []
+    callers = {step.caller for step in case.steps} | {server.caller for server in servers}
+    bound: set[str] = set().union(*(server.symbols for server in servers))
+    steps: list[PlannedStep | LibraryStep | UnmodelledStep] = []
+    for number, step_form in enumerate(case.steps):
         where = f"steps[{number}]"
+        step: PlannedStep | LibraryStep | UnmodelledStep
         try:
-            step = read_step(form, raw[number].keys() - STEP_KEYS, bound, profile)
+            extra = raw[number].keys() - STEP_KEYS
+            if step_form.call == DESTROY or step_form.call in SERVE:
+                step = read_library_step(step_form, extra, bound, profile, {server.name: server.caller for server in servers})
+            else:
+                step = read_step(step_form, extra, bound, profile)
+        except NotModelled as error:
+            step = UnmodelledStep(step_form.call, str(error))
         except WrongValue as error:
-            step = UnmodelledStep(form.call, can_not_be_read(f"{where}{error.place and f'.{error.place}'}: {error}"))
+            step = UnmodelledStep(step_form.call, can_not_be_read(f"{where}{error.place and f'.{error.place}'}: {error}"))
         except LookupError as error:  # sendright's own fault: it takes this case's verdict, and no other one's
             fault = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
-            step = UnmodelledStep(form.call, can_not_be_read(f"{where}: sendright has no entry for what it needs ({fault}): report this fault"))
-        if isinstance(step, PlannedStep):
+            step = UnmodelledStep(step_form.call, can_not_be_read(f"{where}: sendright has no entry for what it needs ({fault}): report this fault"))
+        if not isinstance(step, UnmodelledStep):
             for part, symbol in step.symbols():
                 if symbol in bound or symbol in callers or is_task_letter(symbol):
                     continue
                 if case.preconditions or is_mach_word(symbol):
-                    step = UnmodelledStep(form.call, f"{quoted(symbol)} is not modelled: no earlier step binds it")
+                    step = UnmodelledStep(step_form.call, f"{quoted(symbol)} is not modelled: no earlier step binds it")
                 else:
-                    step = UnmodelledStep(form.call, can_not_be_read(f"{where}.{part}: unknown symbol {quoted(symbol)}: no earlier step binds it"))
+                    words = f"{where}.{part}: unknown symbol {quoted(symbol)}: no earlier step binds it"
+                    step = UnmodelledStep(step_form.call, can_not_be_read(words))
                 break
         steps.append(step)
         if isinstance(step, UnmodelledStep):
             break
-        bound.update(binding.symbol for binding in step.bindings)
-    return steps
+        if isinstance(step, PlannedStep):
+            bound.update(binding.symbol for binding in step.bindings)
+    return steps, servers

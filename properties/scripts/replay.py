@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from sendright.mach.kernel.call import Result
+from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, cannot_boot, capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, profile_named
@@ -22,9 +23,13 @@ from sendright.properties.runs.judged_run import RETURN_CODE, JudgedRun, Oracle,
 from sendright.properties.runs.run import FormCheckedOracle
 from sendright.properties.scripts.judge import FirstValues, Mismatch, StepOutcome, first_mismatch, subject_of
 from sendright.properties.scripts.load import Script, ScriptCase
+from sendright.properties.scripts.servers import LibraryStep
+from sendright.properties.scripts.serving import begin_server, message_of, serve
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.steps import PlannedStep, UnmodelledStep
 from sendright.properties.scripts.symbols import Symbols
+from sendright.properties.servers.library import LIBRARIES, calls_to_destroy
+from sendright.properties.servers.service import Service
 
 CALL_SECONDS = 5.0
 """A call that takes longer counts as hung."""
@@ -100,6 +105,8 @@ class _CaseRun:
         self.run = run
         self.symbols = Symbols(run, literal_names_of(case))
         self.first = FirstValues()
+        self.services: dict[str, Service] = {}
+        """The servers at work, by name."""
         self.at: int | None = None
         """The current step of the script; None: during the set-up."""
 
@@ -121,13 +128,18 @@ class _CaseRun:
 
     def _run(self) -> CaseResult:
         self.run.boot()
-        self.symbols.prepare(step for step in self.case.steps if isinstance(step, PlannedStep))
+        steps = [step for step in self.case.steps if not isinstance(step, UnmodelledStep)]
+        servers = self.case.servers
+        self.symbols.prepare(
+            [*steps, *(step for server in servers for step in server.steps)], {symbol for server in servers for symbol in server.later}
+        )
+        self._begin_servers()
         self.first.remember(self.run.snapshot)
         for number, step in enumerate(self.case.steps):
             self.at = number
             if isinstance(step, UnmodelledStep):
                 raise NotModelled(step.reason)
-            ended = self._step(step)
+            ended = self._library_step(step) if isinstance(step, LibraryStep) else self._step(step)
             if ended is not None:
                 return ended
         self.at = None
@@ -163,6 +175,53 @@ class _CaseRun:
         self.symbols.note_waiting(caller, call, target, result)
         self.symbols.bind(step, caller, result, created)
         return None
+
+    def _begin_servers(self) -> None:
+        try:
+            self.services = {planned.name: begin_server(planned, self.symbols) for planned in self.case.servers}
+        except (Unmodelled, NotMade) as error:
+            raise NotModelled(f"a server can't be set up: {error}") from error
+
+    def _library_step(self, step: LibraryStep) -> CaseResult | None:
+        """Make the calls of a library's routine; returns the case's result if the step ends it."""
+        try:
+            if step.serves:
+                return self._serve(step)
+            self._destroy(step)
+        except Unmodelled as error:
+            raise NotModelled(str(error)) from error
+        except NotMade as error:
+            raise NotModelled(f"{self.run.implementation.name} can't make a call of this step: {error}") from error
+        except Violated as broken:
+            return self._broken(broken.violation, None)
+        return None
+
+    def _destroy(self, step: LibraryStep) -> None:
+        caller = self.symbols.live_task_of(step.caller)
+        own = self.symbols.presumed.own_port(caller)
+        calls = calls_to_destroy(message_of(step, self.symbols), own, LIBRARIES[self.run.profile.name])
+        with suppress(StopIteration):
+            call = next(calls)
+            while True:
+                call = calls.send(self.run.call(caller, call))
+
+    def _serve(self, step: LibraryStep) -> CaseResult | None:
+        before = self.run.snapshot
+        service = self.services[step.subject]
+        served = serve(service, step)
+        largest = max([0 if each.request is None else each.request.size for each in served])
+        if step.most is not None and largest > step.most:
+            raise NotModelled(f"a request has {largest} bytes: {step.call} with a smaller max_size is not modelled")
+        fault = next((fault for each in served for fault in each.faults), None)
+        if fault is not None:
+            return self._broken(fault, None)
+        self.first.remember(self.run.snapshot)
+        last = next((each for each in reversed(served) if each.request is not None), served[-1])
+        outputs = {} if last.request is None else {"id": last.request.id, "RetCode": last.answer}
+        result = Result(served[-1].code, outputs)
+        seen = StepOutcome(service.task, None, Call(step.call, {}), result, before, self.run.snapshot, self.first, self.symbols)
+        mismatch = first_mismatch(step.expectations, seen)
+        return None if mismatch is None else self._unexpected(mismatch)
 
     def _mismatch(self, step: PlannedStep, seen: StepOutcome, violation: Violation | None) -> Mismatch | None:
         if answer_error(seen.call, seen.result) is not None:
@@ -234,7 +293,7 @@ def literal_names_of(case: ScriptCase) -> frozenset[int]:
     names = (ArgumentType.NAME, ArgumentType.PORT, ArgumentType.RIGHT_NAME)
     return frozenset(
         value
-        for step in case.steps
+        for step in (*case.steps, *(step for server in case.servers for step in server.steps))
         if isinstance(step, PlannedStep)
         for name, value in step.arguments.items()
         if isinstance(value, int) and SIGNATURES[step.call].argument(name).type in names

@@ -103,6 +103,12 @@ class Setup:
             self.held[space, word] = self._give(space, WELL_KNOWN_PORTS[word])
         return self.held[space, word]
 
+    def right_to(self, port: int, space: int) -> int:
+        """The name that the task ``space`` has for a send right to ``port``, which it gets if it has none."""
+        if (space, f"port {port}") not in self.held:
+            self.held[space, f"port {port}"] = self._give(space, port)
+        return self.held[space, f"port {port}"]
+
     def _name_for(self, task: int, port: int) -> int | None:
         """The name of a send right to ``port`` in a space."""
         for name, entry in self.snapshot.tasks[task].names.items():
@@ -126,14 +132,29 @@ class Setup:
             return name
         if port == self.snapshot.tasks[task].port:
             return self.own_port(task)
-        for holder, shown in self.snapshot.tasks.items():
-            held = self._name_for(holder, port)
-            if held is not None and holder not in tried and shown.port != port:
-                target = self._give(BOOTSTRAP_TASK, shown.port, tried | {holder})
-                taken = self._do(BOOTSTRAP_TASK, "mach_port_extract_right", task=target, name=held, disposition=int(Disposition.COPY_SEND))
-                poly: int = taken.outputs["poly"]
-                return poly
+        for how, name_for in ((Disposition.COPY_SEND, self._name_for), (Disposition.MAKE_SEND, self._receiver_of)):
+            for holder, shown in self.snapshot.tasks.items():
+                held = name_for(holder, port)
+                if held is not None and holder not in tried and shown.port != port:
+                    return self._extract(holder, held, how, tried)
         raise NotModelled(f"no task can give task {task} a right to port {port}")
+
+    def _extract(self, holder: int, held: int, how: Disposition, tried: frozenset[int]) -> int:
+        """The bootstrap task's name for a send right that it takes from what another task holds."""
+        if holder == BOOTSTRAP_TASK:
+            own = self.own_port(holder)
+            self._do(holder, "mach_port_insert_right", task=own, name=held, poly=held, disposition=int(how))
+            return held
+        target = self._give(BOOTSTRAP_TASK, self.snapshot.tasks[holder].port, tried | {holder})
+        poly: int = self._do(BOOTSTRAP_TASK, "mach_port_extract_right", task=target, name=held, disposition=int(how)).outputs["poly"]
+        return poly
+
+    def _receiver_of(self, task: int, port: int) -> int | None:
+        """The name of the receive right of ``port`` in a space."""
+        for name, entry in self.snapshot.tasks[task].names.items():
+            if entry.port == port and entry.kind is SlotKind.RECEIVE:
+                return name
+        return None
 
     def _free_name(self, task: int) -> int:
         """A name that neither the task nor the script has.
@@ -156,9 +177,13 @@ class Setup:
             self.held[space, word.word] = name
         return self.held[space, word.word]
 
+    def receive_right(self, task: int) -> int:
+        """The name of a new port's receive right, which the task makes for itself."""
+        name: int = self._do(task, "mach_port_allocate", task=self.own_port(task), right=int(Right.RECEIVE)).outputs["name"]
+        return name
+
     def _make_port(self, task: int) -> int:
-        own = self.own_port(task)
-        name: int = self._do(task, "mach_port_allocate", task=own, right=int(Right.RECEIVE)).outputs["name"]
+        own, name = self.own_port(task), self.receive_right(task)
         self._do(task, "mach_port_insert_right", task=own, name=name, poly=name, disposition=int(Disposition.MAKE_SEND))
         return name
 

@@ -102,6 +102,9 @@ _BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "hos
 
 PAGES = "pages"
 """In ``bind``: the pages in the descriptors of a message's body."""
+MESSAGE_WORDS = ("message", "msg")
+"""In ``bind``, and as arguments of ``mach_msg_destroy``: a received message as a whole."""
+MESSAGE = MESSAGE_WORDS[0]
 
 _OTHER_OUTPUTS = {"ports": "descriptors", "body": "descriptors", "msg_id": "id", "sender": "security_token", "seqno": "sequence_number"}
 """Alternative names of other outputs."""
@@ -254,6 +257,8 @@ def _symbol(symbol: str, spelling: str) -> str:
 
 def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
     """The output, and the element of it, that ``spelling`` means in ``bind``."""
+    if spelling in MESSAGE_WORDS and any(output.name == "reply_disposition" for output in signature.outputs):
+        return MESSAGE, None
     if any(output.name == spelling for output in signature.outputs):
         return spelling, None
     if spelling in ("page", PAGES) and any(output.type is OutputType.DESCRIPTORS for output in signature.outputs):

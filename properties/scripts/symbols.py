@@ -15,9 +15,10 @@ from sendright.mach.signatures.widths import as_seen
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.snapshot import Snapshot, Task
 from sendright.properties.runs.judged_run import JudgedRun
+from sendright.properties.scripts.servers import LibraryStep
 from sendright.properties.scripts.setup import Setup
 from sendright.properties.scripts.spelling import NotModelled
-from sendright.properties.scripts.steps import PAGES, PlannedStep, caller_is_meant
+from sendright.properties.scripts.steps import MESSAGE, PAGES, PlannedStep, caller_is_meant
 from sendright.properties.scripts.values import (
     DEAD_PORT,
     HOST_SELF,
@@ -32,6 +33,7 @@ from sendright.properties.scripts.values import (
     WellKnown,
     symbols_in,
 )
+from sendright.properties.servers.library import Message
 
 _NAMED_BY_OBJECT = {
     PortObject.HOST: "host",
@@ -74,6 +76,8 @@ class Symbols:
         self.bound: dict[str, BoundValue] = {}
         self.waiting: dict[int, PendingStep] = {}
         """Task -> its pending call."""
+        self.shared: dict[str, int] = {}
+        """Symbols of servers' rights -> the port: in another space they mean a send right to it."""
         self.tasks: dict[str, int] = {bootstrap_symbol(run.profile): BOOTSTRAP_TASK}
         """The tasks of symbols that no step binds."""
 
@@ -83,16 +87,20 @@ class Symbols:
 
     # A script's set-up
 
-    def prepare(self, steps: Iterable[PlannedStep]) -> None:
-        """Set up everything that the steps take for granted and no step binds: the tasks first, then the rights."""
+    def prepare(self, steps: Iterable[PlannedStep | LibraryStep], later: Iterable[str] = ()) -> None:
+        """Set up everything that the steps take for granted and no step binds: the tasks first, then the rights.
+
+        ``later`` are symbols that something else binds.
+        """
         planned = list(steps)
-        later = {binding.symbol for step in planned for binding in step.bindings}
+        made = [step for step in planned if isinstance(step, PlannedStep)]
+        later = {*later, *(binding.symbol for step in made for binding in step.bindings)}
         mentioned = [symbol for step in planned for symbol in (step.caller, *(symbol for _, symbol in step.symbols())) if symbol not in later]
         of_boot = boot_symbols(self.profile)
         self.tasks |= {symbol: of_boot[symbol] for symbol in mentioned if symbol in of_boot}
         for symbol in mentioned:
             self.task_of(symbol)
-        for step in planned:
+        for step in made:
             if step.caller not in later:
                 self._prepare_rights(step, later)
 
@@ -198,7 +206,7 @@ class Symbols:
             return tuple([self._valid(argument, caller, index) if each == VALID else self.name(each, caller) for index, each in enumerate(value)])
         if kind is ArgumentType.DESCRIPTORS:
             assert isinstance(value, tuple)
-            return tuple([self._descriptor(each, caller) for each in value])
+            return tuple([self.descriptor(each, caller) for each in value])
         resolved = self.value(value)
         if kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN, ArgumentType.LIMITS):
             if not (isinstance(resolved, tuple) and all(isinstance(word, int) for word in resolved)):
@@ -207,7 +215,8 @@ class Symbols:
             raise NotModelled(f"{argument.name} is not a number")
         return resolved
 
-    def _descriptor(self, value: Value, caller: int) -> tuple[Any, ...]:
+    def descriptor(self, value: Value, caller: int) -> tuple[Any, ...]:
+        """The descriptor that ``value`` means, with names in the caller's space. Raises NotModelled."""
         assert isinstance(value, tuple)
         if is_memory(value):
             page, copy, deallocate = value
@@ -238,6 +247,8 @@ class Symbols:
         """The name that ``value`` means in the space of the task ``space``. Raises NotModelled."""
         if isinstance(value, Symbol):
             bound = self.bound.get(value.name)
+            if bound is not None and bound.caller != space and value.name in self.shared:
+                return self.presumed.right_to(self.shared[value.name], space)
             if bound is not None and (bound.task is None or bound.caller == space):
                 return self._number(value.name, bound)
             return self.presumed.port_of_task(self.task_of(value.name), space)
@@ -278,12 +289,15 @@ class Symbols:
         """Bind the step's symbols to its call's results; ``made`` is the task that the call created, now or before
         it was resumed."""
         body = result.outputs.get("descriptors", ())
-        lists = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: received_pages(body)}
+        lists: dict[str, Any] = {"descriptors": tuple([name for name, _ in rights_in(body)]), PAGES: received_pages(body)}
+        if "reply_disposition" in result.outputs:
+            lists[MESSAGE] = Message(result.outputs["reply"], result.outputs["reply_disposition"], body)
         for binding in step.bindings:
             given = lists.get(binding.output, result.outputs.get(binding.output))
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
             created = made if binding.output == "child_task" else None
+            self.shared.pop(binding.symbol, None)
             self.bound[binding.symbol] = BoundValue(given, caller, created)
 
 

@@ -43,6 +43,7 @@ COMMANDS = {
     "witnesses": ["witnesses", "-q", "-p", "manual"],
     "mutants": ["mutants", "-q"],
     "policy": ["policy", "-q", "policy-in.toml", "--trace", "start-in.json"],
+    "check-server": ["check-server", "-q", "server-in.json", "--server", "mended", "--examples", "1", "--acts", "1"],
     "compare": ["compare", "-q", "osf", "gnumach", "--no-proofs"],
 }
 """How each command is run that has an output option."""
@@ -81,6 +82,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_text(Path("trace-in.json"), trace_text(trace))
     write_text(Path("start-in.json"), trace_text(run(ReferenceKernel(), MOVE_TO_CHILD[:1])))
     Path("policy-in.toml").write_text((EXAMPLES / "clients.toml").read_text("utf-8"), "utf-8")
+    Path("server-in.json").write_text((EXAMPLES.parent / "servers" / "leaks.json").read_text("utf-8"), "utf-8")
     Path("script-in.json").write_bytes(msgspec.json.encode(script_of(trace)))
     write_log(Path("log-in.json"), 30)
     passing = msgspec.structs.replace(failing_check(), verdict=Verdict.PASSED, failure=None, script=None, cases_missed=())
@@ -277,6 +279,7 @@ FOUND: dict[str, list[str]] = {
     "check": ["check", "-q"],
     "prove": ["prove", "-q", "--no-cache"],
     "replay": ["replay", "-q", "script-in.json", "--fault", "move-send-keeps-sender"],
+    "check-server": ["check-server", "-q", "server-in.json", "--server", "forgets", "--examples", "20"],
     "audit": ["audit", "-q", "planted-in.json"],
     "graph": ["graph", "wrong-in.json"],
     "policy": ["policy", "-q", "strict-in.toml", "--trace", "trace-in.json"],

@@ -7,6 +7,7 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.headers import NUMBERS, headers_of, profiles_with
+from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import DEAD_NAME
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, Profile
@@ -72,7 +73,7 @@ def test_what_the_kernels_headers_name_is_modelled_or_in_a_range(profile: Profil
         ("task_get_special_port", "which"): set(profile.special_ports),
         ("task_set_special_port", "which"): set(profile.special_ports),
         ("host_get_special_port", "which"): set(range(profile.host_special_ports + 1)),
-        ("mach_port_get_attributes", "flavor"): {1, 2},
+        ("mach_port_get_attributes", "flavor"): set(PortAttributes) if PortAttributes.DNREQUESTS_SIZE in profile.attributes_told else {1, 2},
         ("mach_port_request_notification", "variant"): {65, 66, 69, 70, 71, 72} if profile.name == "gnumach" else {65, 69, 70, 71, 72},
     }
     for (call, argument), numbers in modelled.items():

@@ -6,24 +6,35 @@ from sendright.impl.reference.calls.names import receive_right_of, space_of
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.port import Port
+from sendright.impl.reference.requests import TABLE_SIZES
 from sendright.impl.reference.space import Space
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortAttributes as A
 from sendright.mach.abi.port_attributes import StatusFlags
 from sendright.mach.kernel.call import Result
 
-LIMITS_INFO = 1
-RECEIVE_STATUS = 2
+_LEAST_TOLD: dict[int, int] = {A.LIMITS_INFO: 1, A.RECEIVE_STATUS: 10, A.DNREQUESTS_SIZE: 1, A.INFO_EXT: 17}
+"""The least number of words that a caller must have room for."""
 
-_WORDS = {LIMITS_INFO: 1, RECEIVE_STATUS: 10}
-"""The number of words in each flavour."""
+_LEAST_SET: dict[int, int] = {A.LIMITS_INFO: 1, A.DNREQUESTS_SIZE: 1}
+"""The least number of words that a caller must give."""
+
+_NEXT_SIZE = (1 << 32) - 1
+"""Instead of a size of the table of dead-name requests: the next larger one (``ITS_SIZE_NONE``)."""
+
+_NO_BOOSTS = (0,) * 7
+"""The words of ``INFO_EXT`` after the status: no importance was donated; the others are reserved."""
 
 
 def _flags(port: Port) -> int:
-    if not port.guarded:
-        return 0
-    strict = StatusFlags.STRICT_GUARD if port.strict else 0
-    return int(StatusFlags.GUARDED | strict | (StatusFlags.GUARD_IMMOVABLE_RECEIVE if port.immovable else 0))
+    flags = StatusFlags(0)
+    if port.imp_donation:
+        flags |= StatusFlags.IMP_DONATION | (StatusFlags.TEMPOWNER if port.temp_owner else 0)
+    if port.guarded:
+        strict = StatusFlags.STRICT_GUARD if port.strict else 0
+        flags |= StatusFlags.GUARDED | strict | (StatusFlags.GUARD_IMMOVABLE_RECEIVE if port.immovable else 0)
+    return int(flags)
 
 
 class AttributeCalls(Core):
@@ -50,22 +61,35 @@ class AttributeCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
-        """Return a port's queue limit (``LIMITS_INFO``), or the whole status of its receive right (``RECEIVE_STATUS``).
+        """Return a port's queue limit (``LIMITS_INFO``), the whole status of its receive right (``RECEIVE_STATUS``,
+        ``INFO_EXT``), or the size of its table of dead-name requests.
 
         KERN_INVALID_TASK, by profile KERN_INVALID_ARGUMENT; KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count),
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT. (``mach_port_get_attributes_from_user``)
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED``: no port is a service
+        port). (``mach_port_get_attributes_from_user``)
         """
         space = space_of(task, self.null_space_code("mach_port_get_attributes"))
-        if flavor not in _WORDS:
+        if flavor not in self.profile.attributes_told:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if count < _WORDS[flavor]:
+        if count < _LEAST_TOLD.get(flavor, 0):
             raise Failure(ReturnCode.KERN_FAILURE)
-        if flavor == LIMITS_INFO and self.has_answer_for(name):
-            return Result(ReturnCode.KERN_SUCCESS, {"info": ()})
+        if flavor in (A.LIMITS_INFO, A.DNREQUESTS_SIZE) and self.has_answer_for(name):
+            # The kernel writes the first word of a size, and returns as many as there is room for.
+            words = 0 if flavor == A.LIMITS_INFO else min(count, self.profile.info_words)
+            return Result(ReturnCode.KERN_SUCCESS, {"info": (0,) * words})
         self.refuse_reserved(name)
         port = receive_right_of(space, name, self.profile)
-        info = (port.queue_limit,) if flavor == LIMITS_INFO else self._receive_status(space, name, port)
-        return Result(ReturnCode.KERN_SUCCESS, {"info": info})
+        return Result(ReturnCode.KERN_SUCCESS, {"info": self._attributes(space, name, port, flavor)})
+
+    def _attributes(self, space: Space, name: int, port: Port, flavor: int) -> tuple[int, ...]:
+        if flavor == A.LIMITS_INFO:
+            return (port.queue_limit,)
+        if flavor == A.DNREQUESTS_SIZE:
+            return (port.requests.size,)
+        if flavor == A.SERVICE_THROTTLED:
+            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+        status = self._receive_status(space, name, port)
+        return status if flavor == A.RECEIVE_STATUS else (*status, *_NO_BOOSTS)
 
     def _receive_status(self, space: Space, name: int, port: Port) -> tuple[int, ...]:
         return (
@@ -91,23 +115,51 @@ class AttributeCalls(Core):
 
     def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
         """Set a port's queue limit. Messages beyond it stay queued. With 0, only messages on send-once rights can be
-        queued. By profile a limit that is raised gives room to as many waiting senders.
+        queued. By profile a limit that is raised gives room to as many waiting senders. Or, by flavour, let its table
+        of dead-name requests grow, or let messages donate importance.
 
-        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE,
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE (limit),
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED``: no port is a service
+        port); KERN_NO_SPACE and KERN_RESOURCE_SHORTAGE for the table.
         """
         space = space_of(task)
-        if flavor != LIMITS_INFO:
+        if flavor not in self.profile.attributes_set:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if not info:
+        if len(info) < _LEAST_SET.get(flavor, 0):
             raise Failure(ReturnCode.KERN_FAILURE)
-        if not 0 <= info[0] <= self.profile.queue_limit_max:
+        if flavor == A.LIMITS_INFO and not 0 <= info[0] <= self.profile.queue_limit_max:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         self.refuse_reserved(name)
         port = receive_right_of(space, name, self.profile)
-        if self.profile.room_is_given:
-            for _ in range(port.queue_limit, info[0]):
-                port.give_room()
-        port.queue_limit = info[0]
+        if flavor == A.LIMITS_INFO:
+            self._set_limit(port, info[0])
+        elif flavor == A.DNREQUESTS_SIZE:
+            self._grow_requests(port, info[0])
+        elif flavor == A.SERVICE_THROTTLED:
+            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+        else:
+            port.imp_donation = True
+            port.temp_owner = port.temp_owner or flavor == A.TEMPOWNER
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _set_limit(self, port: Port, limit: int) -> None:
+        if self.profile.room_is_given:
+            for _ in range(port.queue_limit, limit):
+                port.give_room()
+        port.queue_limit = limit
+
+    def _grow_requests(self, port: Port, wanted: int) -> None:
+        """Let the table of dead-name requests have at least ``wanted`` slots. The kernel keeps a table that it has, if
+        the one that it makes isn't the next larger one. By profile it does nothing. (``ipc_port_dngrow``)
+        """
+        requests = port.requests
+        if not self.profile.sets_table_size or (requests.size and wanted <= requests.size):
+            return
+        larger = [size for size in TABLE_SIZES if size > requests.size]
+        fitting = larger if wanted == _NEXT_SIZE else [size for size in larger if size >= wanted]
+        if not fitting:
+            raise Failure(ReturnCode.KERN_RESOURCE_SHORTAGE if wanted == _NEXT_SIZE else ReturnCode.KERN_NO_SPACE)
+        self.allocate()
+        if requests.size == 0 or fitting[0] == larger[0]:
+            requests.grow(fitting[0])

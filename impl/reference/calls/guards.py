@@ -13,10 +13,13 @@ from sendright.impl.reference.pegged import settled_delta
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.call import Result
 
 USUAL_QUEUE_LIMIT = -1
+
+_WORDS_OF_GUARD = 2
 
 
 class GuardCalls(NameCalls):
@@ -32,6 +35,9 @@ class GuardCalls(NameCalls):
         immovable: bool,
         insert_send: bool,
         qlimit: int,
+        temp_owner: bool,
+        importance_receiver: bool,
+        denap_receiver: bool,
     ) -> Result:
         """Make a receive right, optionally guarded, optionally with a send right; returns its name.
         KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
@@ -44,6 +50,7 @@ class GuardCalls(NameCalls):
         if qlimit != USUAL_QUEUE_LIMIT:
             port.queue_limit = qlimit
         port.context = context
+        port.imp_donation, port.temp_owner = temp_owner or importance_receiver or denap_receiver, temp_owner
         if context_as_guard:
             port.guarded, port.strict, port.immovable = True, strict, immovable
         name = space.fresh_name()
@@ -76,10 +83,18 @@ class GuardCalls(NameCalls):
         """Guard a port that has no context yet. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT,
         KERN_INVALID_ARGUMENT.
         """
+        return self.mach_port_guard_with_flags(caller, task, name, guard, strict, immovable=False)
+
+    def mach_port_guard_with_flags(self, caller: Task, task: Task | None, name: int, guard: int, strict: bool, immovable: bool) -> Result:
+        """Guard a port that has no context yet, and by ``immovable`` make its receive right immovable. One that is
+        immovable stays so. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_ARGUMENT.
+        (``mach_port_guard_locked``)
+        """
         port = receive_right_of(space_of(task), name, self.profile)
         if port.context != 0:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         port.context, port.guarded, port.strict = guard, True, strict
+        port.immovable = port.immovable or immovable
         port.changed()
         return Result(ReturnCode.KERN_SUCCESS)
 
@@ -92,4 +107,57 @@ class GuardCalls(NameCalls):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         port.context, port.guarded, port.strict = 0, False, False
         port.changed()
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_swap_guard(self, caller: Task, task: Task | None, name: int, old_guard: int, new_guard: int) -> Result:
+        """Replace the guard of a port that isn't strict. KERN_INVALID_TASK, KERN_INVALID_NAME, KERN_INVALID_RIGHT;
+        KERN_INVALID_ARGUMENT if the port isn't guarded, is strict, or has another guard.
+        """
+        port = receive_right_of(space_of(task), name, self.profile)
+        if not port.guarded or port.strict or port.context != old_guard:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        port.context = new_guard
+        port.changed()
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_get_context(self, caller: Task, task: Task | None, name: int) -> Result:
+        """Return a port's context, or 0 for a strict port, whose guard no call returns. By profile
+        KERN_INVALID_ARGUMENT (no task); KERN_INVALID_RIGHT (reserved name), KERN_INVALID_NAME, KERN_INVALID_RIGHT.
+        (``mach_port_get_context_from_user``)
+        """
+        space = space_of(task, self.null_space_code("mach_port_get_context"))
+        self.refuse_reserved(name)
+        port = receive_right_of(space, name, self.profile)
+        return Result(ReturnCode.KERN_SUCCESS, {"context": 0 if port.strict else port.context})
+
+    def mach_port_set_context(self, caller: Task, task: Task | None, name: int, context: int) -> Result:
+        """Set a port's context, which for a guarded port is its guard. KERN_INVALID_TASK; KERN_INVALID_RIGHT (reserved
+        name), KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_ARGUMENT for a strict port.
+        """
+        space = space_of(task)
+        self.refuse_reserved(name)
+        port = receive_right_of(space, name, self.profile)
+        if port.strict:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        port.context = context
+        port.changed()
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def mach_port_assert_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
+        """Check that a port is strict and has the guard in the two words of ``info``, the low one first.
+
+        KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (fewer than two words), KERN_INVALID_RIGHT
+        (reserved name), KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_ARGUMENT if the port isn't guarded, isn't
+        strict, or has another guard.
+        """
+        space = space_of(task)
+        if flavor != PortAttributes.GUARD_INFO:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
+        if len(info) < _WORDS_OF_GUARD:
+            raise Failure(ReturnCode.KERN_FAILURE)
+        self.refuse_reserved(name)
+        port = receive_right_of(space, name, self.profile)
+        low, high = info[:_WORDS_OF_GUARD]
+        if not port.guarded or not port.strict or port.context != low | high << 32:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         return Result(ReturnCode.KERN_SUCCESS)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Notification, PortObject, Right
+from sendright.mach.abi.rights import EXCEPTION_PLACES, KERNEL_OBJECT_TYPES, Disposition, Notification, PortObject, Right
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
-from sendright.model.language.sorts import KIND, PLACE, Term
+from sendright.model.language.sorts import KIND, OBJECT, PLACE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
 
@@ -205,6 +205,18 @@ def _told(t: Touched) -> Iterator[tuple[str, Term]]:
         values["info.srights"] = z3.If(b.srights(port) > 0, 1, 0)
         values["info.sets_of"] = port
         yield from ((name, told[name] == value) for name, value in values.items() if name in told)
+    elif t.rule == "mach_port_get_srights":
+        yield "send rights", told["srights"] == b.srights(b.port(t.names()[0]))
+    elif t.rule == "mach_port_get_context":
+        port = b.port(t.names()[0])
+        yield "context", told["context"] == z3.If(b.is_strict(port), 0, b.context(port))
+    elif "object_type" in told:
+        found = b.object(b.port(t.names()[0]))
+        for kind, number in KERNEL_OBJECT_TYPES.items():
+            if kind is not PortObject.NONE and (kind is not PortObject.DEVICE or k.profile.device_port_has_type):
+                yield kind.name, (told["object_type"] == number) == (found == OBJECT.of(kind))
+    elif "entries_of" in told or "count_of" in told:
+        yield "entries", told.get("entries_of", told.get("count_of")) == t.target
     elif t.rule == "ledger_read":
         ledger = b.port(k.slot(k["ledger"]))
         yield "balance", told["balance"] == b.ledger_balance(ledger)
@@ -250,9 +262,12 @@ def _told_groups(t: Touched) -> Iterator[tuple[str, Term]]:
 @step_property(208, "a call that reads tells what is there")
 def results(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """mach_port_get_refs tells the references of the right that was requested, mach_port_type the kind of the name,
-    mach_port_get_attributes the words of the port, ledger_read the balance and limit.
+    mach_port_get_attributes the words of the port, ledger_read the balance and limit. mach_port_get_srights tells the
+    port's send rights, mach_port_get_context its context unless it is strict, mach_port_kobject which kernel object it
+    is.
 
-    mach_port_names lists the names of its target, and mach_port_get_set_status the members of the set that is named.
+    mach_port_names, mach_port_space_info and mach_port_space_basic_info are about the names of their target, and
+    mach_port_get_set_status lists the members of the set that is named.
     The exception calls tell the groups of types that are handled alike, each once, and what they have in common.
     mach_port_extract_right tells the form of its right. (For
     tokens and memory, see step invariants 109 and 110.)

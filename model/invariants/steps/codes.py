@@ -84,19 +84,23 @@ def _carries(call: Signature) -> bool:
     return call.takes(ArgumentType.RIGHT_NAME) or call.takes(ArgumentType.DISPOSITION)
 
 
+def _has_attributes(call: Signature) -> bool:
+    return call.takes(ArgumentType.ATTRIBUTES)
+
+
 def _has_ledgers(call: Signature) -> bool:
     return call.targets_ledger or any("ledger" in argument.name for argument in call.arguments)
 
 
 ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
     ReturnCode.KERN_INVALID_ADDRESS: lambda call: call.addresses_memory,
-    ReturnCode.KERN_NO_SPACE: lambda call: call.addresses_memory,
+    ReturnCode.KERN_NO_SPACE: lambda call: call.addresses_memory or _has_attributes(call),
     ReturnCode.KERN_INVALID_LEDGER: _has_ledgers,
     ReturnCode.KERN_INVALID_SECURITY: lambda call: call.sets_tokens,
     ReturnCode.KERN_INVALID_NAME: _names,
     ReturnCode.KERN_NAME_EXISTS: lambda call: any(argument.type is ArgumentType.NAME for argument in call.arguments),
     ReturnCode.KERN_RIGHT_EXISTS: _carries,
-    ReturnCode.KERN_INVALID_CAPABILITY: _carries,
+    ReturnCode.KERN_INVALID_CAPABILITY: lambda call: _carries(call) or _has_attributes(call),
     ReturnCode.KERN_UREFS_OVERFLOW: _names,
     ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import Disposition
 from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.steps.locality import Touched, request_of_trap
@@ -19,6 +20,10 @@ from sendright.model.language.transition import Transition
 
 SENDS = (Disposition.MOVE_SEND, Disposition.COPY_SEND)
 """They carry a send right; the others but MOVE_SEND_ONCE carry, or make a right from, the receive right."""
+
+
+LENDING = (PortAttributes.TEMPOWNER, PortAttributes.IMPORTANCE_RECEIVER, PortAttributes.DENAP_RECEIVER)
+"""The flavours with which a port begins to lend importance."""
 
 
 @step_property(210, "what a caller gives is stored")
@@ -47,12 +52,20 @@ def stored(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             value = z3.If(value == -1, k.queue_limit, value)
         elif type_ is ArgumentType.BOOLEAN and guard is not None:
             value = z3.And(guard, value)
+        elif field == "is_immovable":  # it stays
+            value = z3.Or(x.before.is_immovable(port), value)
         yield f"the {name}", a.fields[field](port) == value
     for name, type_ in given.items():
         if type_ is ArgumentType.LIMITS:
-            yield "the queue limit", a.qlimit(port) == k[name](z3.IntVal(0))
+            yield "the queue limit", z3.Implies(k["flavor"] == int(PortAttributes.LIMITS_INFO), a.qlimit(port) == k[name](z3.IntVal(0)))
     if "guard" in given and "strict" in given:
         yield "the guard", z3.And(a.context(port) == k["guard"], a.is_guarded(port))
+    if "flavor" in given and "info" in given:
+        donates = z3.Or(*[k["flavor"] == int(flavour) for flavour in LENDING])
+        yield "who lends importance", z3.Implies(donates, a.is_donating(port))
+        yield "a temporary owner", z3.Implies(k["flavor"] == int(PortAttributes.TEMPOWNER), a.has_temp_owner(port))
+    if "new_guard" in given:
+        yield "the new guard", a.context(port) == k["new_guard"]
     if guard is not None:
         yield "whether it is guarded", a.is_guarded(port) == guard
     elif new and k.profile.has_guards:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 import z3
 
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Place, PortObject
+from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
@@ -567,6 +568,29 @@ def _of_ledger(read: str) -> Callable[[Touched, Term], Term]:
     return lambda t, p: p == t.b.fields[read](_ledger(t, "ledger"))
 
 
+def _lending(field: str, *flavours: int) -> tuple[Reason, ...]:
+    """Why a port lends importance, or its receiver doesn't own it for good."""
+
+    def given(t: Touched, p: Term) -> Term:
+        options = ("temp_owner",) if field == "has_temp_owner" else ("temp_owner", "importance_receiver", "denap_receiver")
+        wanted = z3.Or(*[t.k[option] for option in options if t.has(option)])
+        return z3.And(t.made(p), t.a.fields[field](p) == wanted)
+
+    def set_(t: Touched, p: Term) -> Term:
+        return z3.And(t.named_receive(p), t.a.fields[field](p), z3.Or(*[t.k["flavor"] == flavour for flavour in flavours]))
+
+    return (
+        Reason("the port is made in this step, with the options that were given", given, makes_ports),
+        Reason("the call that sets it names the port's receive right, and the flavour", set_, rules("mach_port_set_attributes")),
+    )
+
+
+def _table_grows(t: Touched, p: Term) -> Term:
+    name = t.k.slot(t.k["name"], t.target)
+    asked = t.k["variant"] == int(Notification.DEAD_NAME) if t.has("variant") else t.k["flavor"] == int(PortAttributes.DNREQUESTS_SIZE)
+    return z3.And(t.b.port(name) == p, asked, t.a.request_slots(p) > t.b.request_slots(p))
+
+
 def _new_qlimit(t: Touched, p: Term) -> Term:
     k, usual = t.k, t.k.queue_limit
     given = z3.If(k["qlimit"] == -1, usual, k["qlimit"]) if t.has("qlimit") else usual
@@ -590,20 +614,26 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 
     def put_on(t: Touched, p: Term) -> Term:
         given = {"context": t.k["guard"], "is_guarded": z3.BoolVal(True), "is_strict": t.k["strict"]}
+        if field == "is_immovable":
+            return z3.And(t.named_receive(p), t.k["immovable"], t.a.is_immovable(p))
         return z3.And(t.named_receive(p), t.a.fields[field](p) == given[field])
 
-    calls = (
-        ()
-        if field == "is_immovable"
-        else (
-            Reason("the call guards this port", put_on, rules("mach_port_guard")),
-            Reason(
-                "the call takes the guard off this port",
-                lambda t, p: z3.And(t.named_receive(p), t.a.fields[field](p) == nothing),
-                rules("mach_port_unguard"),
-            ),
+    guarding = ("mach_port_guard_with_flags",) if field == "is_immovable" else ("mach_port_guard", "mach_port_guard_with_flags")
+    calls = [Reason("the call guards this port", put_on, rules(*guarding))]
+    if field != "is_immovable":
+        taken_off = Reason(
+            "the call takes the guard off this port",
+            lambda t, p: z3.And(t.named_receive(p), t.a.fields[field](p) == nothing),
+            rules("mach_port_unguard"),
         )
-    )
+        calls.append(taken_off)
+    if field == "context":
+        replaced = Reason(
+            "the call replaces the guard of this port",
+            lambda t, p: z3.And(t.named_receive(p), t.a.context(p) == t.k["new_guard"]),
+            rules("mach_port_swap_guard"),
+        )
+        calls += [_set_to("context", "context"), replaced]
     return (_new_guard(field), *calls, _loses_guard(lambda t, p: t.a.fields[field](p) == nothing))
 
 
@@ -924,6 +954,16 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "is_guarded": _guarded("is_guarded"),
     "is_strict": _guarded("is_strict"),
     "is_immovable": _guarded("is_immovable"),
+    "is_donating": _lending("is_donating", 4, 5, 6),
+    "has_temp_owner": (*_lending("has_temp_owner", 4), _loses_guard(lambda t, p: z3.Not(t.a.has_temp_owner(p)))),
+    "request_slots": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.request_slots(p) == 0), makes_ports),
+        Reason(
+            "a request is registered for a name of the port's, or the call says so: the table grows",
+            _table_grows,
+            rules("mach_port_request_notification", "mach_port_set_attributes"),
+        ),
+    ),
     "no_senders_due": (
         Reason("the last send right goes", _due),
         Reason("the request is answered", lambda t, p: z3.And(p == t.k["of"], t.a.no_senders_due(p) == 0), rules(NO_SENDERS_LEFT)),

@@ -177,6 +177,7 @@ EXCEPTIONS = (
     First("mach_port_get_refs", "one, for NULL or DEAD", (), _NOTHING_TO_DO),
     First("mach_port_type", "DEAD is a dead name", (), _NOTHING_TO_DO),
     First("mach_port_get_attributes", "NULL or DEAD: no attributes", (), _NOTHING_TO_DO),
+    First("mach_port_get_attributes", "NULL or DEAD: no requests", (), _NOTHING_TO_DO),
     First("task_set_special_port", "a right to a task's port is immovable", (), _KEPT_FIRST),
     *[
         First(

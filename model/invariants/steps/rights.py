@@ -218,14 +218,20 @@ def requested_name(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "where it is", z3.Implies(asked, there)
 
 
+GUARDING = ("mach_port_guard", "mach_port_guard_with_flags")
+"""The calls that guard a port which has no context."""
+
+
 @step_property(121, "a guarded receive right ends only by its guard")
 def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A guarded port lives and keeps its guard until a call names its receive right and gives the guard, until the
-    right is carried away, or until the task that has it ends.
+    right is carried away, or until the task that has it ends. mach_port_set_context replaces the guard of a port that
+    isn't strict, and the caller needn't know it.
 
-    (mach_port_destroy gives the guard 0, and so does mach_port_guard on a guarded port.) Only mach_port_guard guards an
-    existing port. An immovable receive right isn't carried: it goes only to the port-destroyed requester, when it would
-    die.
+    (mach_port_destroy gives the guard 0, and so do mach_port_guard and mach_port_guard_with_flags on a guarded port.)
+    Only these two guard an existing port. An immovable receive right isn't carried: it goes only to the port-destroyed
+    requester, when it would die. Only mach_port_guard_with_flags makes the right of an existing port immovable, with
+    its flag.
     """
     if not x.k.profile.has_guards:
         return
@@ -234,7 +240,11 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     same = z3.And(*[a.fields[name](v.p) == b.fields[name](v.p) for name in words])
     if x.rule in ("mach_port_destruct", "mach_port_unguard"):
         told = z3.And(x.named_receive(v.p), k["guard"] == b.context(v.p))
-    elif x.rule in ("mach_port_destroy", "mach_port_guard"):
+    elif x.rule == "mach_port_swap_guard":
+        told = z3.And(x.named_receive(v.p), k["old_guard"] == b.context(v.p), z3.Not(b.is_strict(v.p)), a.context(v.p) == k["new_guard"])
+    elif x.rule == "mach_port_set_context":
+        told = z3.And(x.named_receive(v.p), z3.Not(b.is_strict(v.p)))
+    elif x.rule in ("mach_port_destroy", *GUARDING):
         told = z3.And(x.named_receive(v.p), b.context(v.p) == 0)
     elif x.rule == COPY_IN:
         told = z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k["name"], k["space"]))
@@ -243,11 +253,15 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     guarded = z3.And(b.active(v.p), b.is_guarded(v.p))
     yield "who ends it", forall([v.p], z3.Implies(guarded, z3.Or(z3.And(a.active(v.p), same), told)))
     new = z3.And(b.active(v.p), z3.Not(b.is_guarded(v.p)), a.is_guarded(v.p))
-    if x.rule == "mach_port_guard":
+    if x.rule in GUARDING:
         yield "who makes it", forall([v.p], z3.Implies(new, z3.And(x.named_receive(v.p), a.context(v.p) == k["guard"])))
     else:
         yield "who makes it", forall([v.p], z3.Not(new))
     both = z3.And(b.active(v.p), a.active(v.p))
     stays = z3.Or(z3.Not(x.moved(v.p)), v.S.is_limbo_slot(a.receiver(v.p)))
     yield "an immovable right isn't carried", forall([v.p], z3.Implies(z3.And(both, b.is_immovable(v.p)), stays))
-    yield "immovability stays", forall([v.p], z3.Implies(z3.And(both, z3.Not(x.moved(v.p))), a.is_immovable(v.p) == b.is_immovable(v.p)))
+    is_set = z3.BoolVal(False)
+    if x.rule == "mach_port_guard_with_flags" and x.case.code is ReturnCode.KERN_SUCCESS:
+        is_set = z3.And(x.named_receive(v.p), k["immovable"])
+    kept = a.is_immovable(v.p) == z3.Or(b.is_immovable(v.p), is_set)
+    yield "immovability stays", forall([v.p], z3.Implies(z3.And(both, z3.Not(x.moved(v.p))), kept))

@@ -80,17 +80,21 @@ def _no_page(t: Touched, page: Term) -> Term:
     return z3.If(k["anywhere"], full, t.b.mapped(t.target, k["address"]) != none)
 
 
+LARGEST_TABLE = 91136
+"""Slots of the largest table of dead-name requests (``ipc/ipc_table.c``)."""
+
+
 @step_property(204, "a shortage is answered only if there is one")
 def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A call fails for lack of memory only if memory is short, or a ledger that it names can't give or pay.
 
     It fails for lack of pages only if no page is free, for lack of names only if the chosen one is beyond the table,
-    and for lack of references only if the name has no room for them. A send is handed back or waits only if the queue
-    is full, and a receive times out or waits only if no message is there. A message is too large only if the receiver
-    has no room for it and its trailer. What isn't short is granted: a message is queued only if there is room or it
-    comes by a send-once right, and received only if it fits.
-    Where room is given to senders that wait, such a sender's message is queued only if a place there is reserved for
-    it.
+    for lack of tables only if none is as large as requested, and for lack of references only if the name has no room
+    for them. A send is handed back or waits only if the queue is full, and a receive times out or waits only if no
+    message is there. A message is too large only if the receiver has no room for it and its trailer. What isn't short
+    is granted: a message is queued only if there is room or it comes by a send-once right, and received only if it
+    fits. Where room is given to senders that wait, such a sender's message is queued only if a place there is reserved
+    for it.
     """
     t, k, b, code = Touched(v, x), x.k, x.before, x.case.code
     message = k["message"] if t.has("message") else b.waits_with(k.caller)
@@ -100,6 +104,8 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif code is ReturnCode.KERN_NO_SPACE:
         if t.has("anywhere"):
             yield "pages", forall([v.i], _no_page(t, v.i))
+        elif t.has("info"):
+            yield "tables", k["info"](z3.IntVal(0)) > LARGEST_TABLE
         else:
             yield "names", v.sorts.number_of(k["name"]) > 256 * k.profile.name_index_max
     elif code is ReturnCode.KERN_UREFS_OVERFLOW:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.benchmarks import benchmark
@@ -20,9 +21,10 @@ from sendright.cli.main import main
 from sendright.impl.adapters.gnumach import GnuMach
 from sendright.impl.adapters.gnumach.files import NotSetUp, files
 from sendright.impl.adapters.gnumach.machine import Machine
+from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade
-from sendright.mach.kernel.implementation import ImplementationCrash
+from sendright.mach.kernel.implementation import Implementation, ImplementationCrash
 from sendright.mach.kernel.profiles import GNUMACH
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.view import View
@@ -116,6 +118,44 @@ def test_a_call_waits_and_goes_on_by_itself(live: GnuMach) -> None:
     sent = kernel.call(1, Call("mach_msg_send", {"dest": 9, "id": 5}))
     assert sent.code == 0
     assert sent.ended[0].outputs["id"] == 5
+
+
+def _told_of_ports(kernel: Implementation) -> list[Result]:
+    """What a kernel tells for debugging of each kind of name, and while requests come and go."""
+    kernel.boot(GNUMACH)
+    own = kernel.call(0, SELF).outputs["port"]
+    told: list[Result] = []
+
+    def make(call: str, **arguments: int) -> dict[str, Any]:
+        return dict(kernel.call(0, Call(call, {"task": own, **arguments})).outputs)
+
+    def tell(task: int = own, **arguments: int) -> None:
+        for call in ("mach_port_get_srights", "mach_port_kernel_object", "mach_port_dnrequest_info"):
+            told.append(kernel.call(0, Call(call, {"task": task, **arguments})))
+
+    port, dead, members, watch, watched = (int(make("mach_port_allocate", right=right)["name"]) for right in (1, 4, 3, 1, 1))
+    make("mach_port_insert_right", name=port, poly=port, disposition=20)
+    host = kernel.call(0, Call("mach_host_self", {})).outputs["port"]
+    onces = range(40, 45)
+    for once in onces:
+        make("mach_port_insert_right", name=once, poly=watched, disposition=21)
+    for name in (own, host, 1, 2, port, watch, dead, members, 40, 0, 0xFFFFFFFF, 77):
+        tell(name=name)
+    for task in (1, host, 77):
+        tell(task, name=port)
+    for once in (*onces, 40):
+        make("mach_port_request_notification", name=once, variant=72, sync=0, notify=watch, notify_disposition=21)
+        tell(name=watched)
+    for once in onces:
+        make("mach_port_deallocate", name=once)
+        tell(name=watched)
+    make("mach_port_mod_refs", name=port, right=1, delta=-1)
+    tell(name=port)
+    return told
+
+
+def test_what_it_tells_for_debugging(live: GnuMach) -> None:
+    assert _told_of_ports(live) == _told_of_ports(ReferenceKernel())
 
 
 # ---- what it survives

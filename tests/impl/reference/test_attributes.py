@@ -6,8 +6,9 @@ import pytest
 from msgspec import structs
 from support.kernel import NOTHING, Actor, Machine
 
-from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Right
-from sendright.mach.kernel.profiles import MANUAL, OSF
+from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, Disposition, Notification, Right
+from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 
 GET, SET = "mach_port_get_attributes", "mach_port_set_attributes"
 LIMITS, STATUS = 1, 2
@@ -177,3 +178,170 @@ def test_attributes_belong_to_the_receive_right(root: Actor, call: str) -> None:
     info = {"info": (1,)} if call == SET else {}
     for name in no_receive_right(root):
         assert root.refused(call, name=name, flavor=LIMITS, **info) == "KERN_INVALID_RIGHT"
+
+
+# ---- further flavours: the table of dead-name requests, importance, the throttling of services
+
+SIZE, TEMPOWNER, IMPORTANCE, DENAP, INFO_EXT, THROTTLED = 3, 4, 5, 6, 7, 9
+TOLD: dict[str, set[int]] = {"manual": {1, 2}, "osf": {1, 2, 3}, "xnu-792": {1, 2, 3}, "gnumach": {1, 2}, "xnu": {1, 2, 3, 7, 9}}
+STORED: dict[str, set[int]] = {"manual": {1}, "osf": {1, 3}, "xnu-792": {1, 3}, "gnumach": {1}, "xnu": {1, 3, 4, 5, 6, 9}}
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_flavours_of_each_kernel(profile: Profile) -> None:
+    root = Machine(profile).root
+    for flavor in (0, *PortAttributes, 10):
+        is_told = root.refused(GET, name=NOTHING, flavor=flavor, count=17) != "KERN_INVALID_ARGUMENT"
+        assert is_told == (flavor in TOLD[profile.name])
+        is_stored = root.refused(SET, name=NOTHING, flavor=flavor, info=(1,)) != "KERN_INVALID_ARGUMENT"
+        assert is_stored == (flavor in STORED[profile.name])
+
+
+def flags(root: Actor, port: int) -> int:
+    return int(root.does(GET, name=port, flavor=STATUS)[-1])
+
+
+@pytest.mark.parametrize(("flavor", "shown"), [(TEMPOWNER, 9), (IMPORTANCE, 8), (DENAP, 8)])
+def test_importance_can_be_donated_for_good(flavor: int, shown: int) -> None:
+    root = Machine(XNU).root
+    port, other = root.port(), root.machine.booted(1)
+    for info in ((), (0,)):
+        root.does(SET, name=port, flavor=flavor, info=info)
+        assert flags(root, port) == shown
+    root.does("mach_port_guard", name=port, guard=7, strict=True)
+    assert flags(root, port) == shown | 2 | 4
+    moved = 12803
+    root.does("mach_port_insert_right", task=other.seen_as, name=moved, poly=port, disposition=Disposition.MOVE_RECEIVE)
+    assert flags(other, moved) == 8
+
+
+def test_who_only_lends_a_port_does_not_stop_the_temporary_owner() -> None:
+    root = Machine(XNU).root
+    port = root.port()
+    root.does(SET, name=port, flavor=TEMPOWNER, info=())
+    root.does(SET, name=port, flavor=IMPORTANCE, info=())
+    assert flags(root, port) == 9
+
+
+@pytest.mark.parametrize(("option", "shown"), [("temp_owner", 9), ("importance_receiver", 8), ("denap_receiver", 8)])
+def test_a_port_is_made_so(option: str, shown: int) -> None:
+    root = Machine(XNU).root
+    assert flags(root, root.does("mach_port_construct", **{option: True})) == shown
+
+
+def test_a_port_that_is_redirected_has_no_temporary_owner() -> None:
+    root = Machine(XNU).root
+    port, watch = root.port_with_send(), root.port()
+    number = root.number_of(port)
+    root.does(SET, name=port, flavor=TEMPOWNER, info=())
+    root.asks(port, Notification.PORT_DESTROYED, watch)
+    root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
+    shown = root.machine.port(number)
+    assert (shown.imp_donation, shown.temp_owner) == (True, False)
+
+
+def test_the_extended_status() -> None:
+    root = Machine(XNU).root
+    port = root.port_with_send()
+    root.sends(port)
+    assert root.does(GET, name=port, flavor=INFO_EXT, count=17) == (*root.does(GET, name=port, flavor=STATUS), *[0] * 7)
+    assert root.refused(GET, name=port, flavor=INFO_EXT, count=16) == "KERN_FAILURE"
+    for name in (NULL_NAME, DEAD_NAME):
+        assert root.refused(GET, name=name, flavor=INFO_EXT, count=17) == "KERN_INVALID_RIGHT"
+
+
+def test_only_a_service_port_is_throttled() -> None:
+    root = Machine(XNU).root
+    for call, given in ((GET, {"count": 0}), (SET, {"info": ()})):
+        for name, code in (
+            (root.port(), "KERN_INVALID_CAPABILITY"),
+            (1, "KERN_INVALID_RIGHT"),
+            (NULL_NAME, "KERN_INVALID_RIGHT"),
+            (NOTHING, "KERN_INVALID_NAME"),
+        ):
+            assert root.refused(call, name=name, flavor=THROTTLED, **given) == code
+
+
+def size(root: Actor, port: int) -> int:
+    (found,) = root.does(GET, name=port, flavor=SIZE, count=1)
+    assert found == root.port_of(port).request_slots
+    return int(found)
+
+
+def asked(root: Actor, port: int, count: int) -> None:
+    for number in range(count):
+        root.asks(root.send_once(port, 100 + number), Notification.DEAD_NAME, root.port())
+
+
+@pytest.mark.parametrize("profile", [OSF, XNU_792, XNU], ids=lambda profile: str(profile.name))
+def test_the_size_of_the_table_of_requests(profile: Profile) -> None:
+    root = Machine(profile).root
+    port = root.port()
+    assert size(root, port) == 0
+    asked(root, port, 1)
+    assert size(root, port) == 2
+    assert root.refused(GET, name=port, flavor=SIZE, count=0) == "KERN_FAILURE"
+    assert root.refused(SET, name=port, flavor=SIZE, info=()) == "KERN_FAILURE"
+
+
+@pytest.mark.parametrize("profile", [OSF, XNU_792], ids=lambda profile: str(profile.name))
+@pytest.mark.parametrize(
+    ("requests", "wanted", "grown"),
+    [
+        *[(0, wanted, grown) for wanted, grown in ((0, 2), (2, 2), (3, 4), (257, 512), (513, 1024), (1025, 1536), (91136, 91136), (0xFFFFFFFF, 2))],
+        *[(1, wanted, grown) for wanted, grown in ((0, 2), (2, 2), (3, 4), (4, 4), (5, 2), (91136, 2), (0xFFFFFFFF, 4))],
+        (4, 9, 16),
+    ],
+)
+def test_the_table_grows_on_demand(profile: Profile, requests: int, wanted: int, grown: int) -> None:
+    """A table that there is grows by one step only."""
+    root = Machine(profile).root
+    port = root.port()
+    asked(root, port, requests)
+    root.does(SET, name=port, flavor=SIZE, info=(wanted,))
+    assert size(root, port) == grown
+
+
+@pytest.mark.parametrize("profile", [OSF, XNU_792], ids=lambda profile: str(profile.name))
+def test_a_table_can_not_grow_without_end(profile: Profile) -> None:
+    root = Machine(profile).root
+    port = root.port()
+    for wanted in (91137, 0xFFFFFFFE):
+        assert root.refused(SET, name=port, flavor=SIZE, info=(wanted,), shortage=1) == "KERN_NO_SPACE"
+    assert root.refused(SET, name=port, flavor=SIZE, info=(2,), shortage=1) == "KERN_RESOURCE_SHORTAGE"
+    root.does(SET, name=port, flavor=SIZE, info=(91136,))
+    root.does(SET, name=port, flavor=SIZE, info=(91136,), shortage=1)
+    assert root.refused(SET, name=port, flavor=SIZE, info=(0xFFFFFFFF,)) == "KERN_RESOURCE_SHORTAGE"
+
+
+def test_xnu_takes_a_size_and_does_nothing() -> None:
+    root = Machine(XNU).root
+    port = root.port()
+    for wanted in (0, 8, 1 << 31):
+        root.does(SET, name=port, flavor=SIZE, info=(wanted,), shortage=1)
+    assert size(root, port) == 0
+
+
+def test_new_slots_of_a_table_are_used_before_its_free_ones() -> None:
+    root = Machine(XNU_792).root
+    port, watch = root.port(), root.port()
+    names = [root.send_once(port, 100 + number) for number in range(3)]
+    root.does(SET, name=port, flavor=SIZE, info=(4,))  # slots 1, 2 and 3; the request takes 3
+    root.asks(names[0], Notification.DEAD_NAME, watch)
+    root.does(SET, name=port, flavor=SIZE, info=(8,))
+    for name in names[1:]:
+        root.asks(name, Notification.DEAD_NAME, watch)
+    root.does("mach_port_mod_refs", name=port, right=Right.RECEIVE, delta=-1)
+    assert [name for _, name in root.mail(watch)] == [names[0], names[2], names[1]]
+
+
+@pytest.mark.parametrize(("profile", "most"), [(XNU_792, 10), (XNU, 17)], ids=["xnu-792", "xnu"])
+def test_a_reserved_name_has_a_table_of_size_0(profile: Profile, most: int) -> None:
+    root = Machine(profile).root
+    for name in (NULL_NAME, DEAD_NAME):
+        for count in (1, 5, most, most + 1):
+            assert root.does(GET, name=name, flavor=SIZE, count=count) == (0,) * min(count, most)
+        assert root.refused(GET, name=name, flavor=SIZE, count=0) == "KERN_FAILURE"
+        assert root.refused(SET, name=name, flavor=SIZE, info=(1,)) == "KERN_INVALID_RIGHT"
+    for name in (NULL_NAME, DEAD_NAME):
+        assert Machine(OSF).root.refused(GET, name=name, flavor=SIZE, count=1) == "KERN_INVALID_NAME"

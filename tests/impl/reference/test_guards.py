@@ -16,6 +16,8 @@ CALLS: dict[str, dict[str, int]] = {
     "mach_port_destruct": {},
     "mach_port_guard": {"guard": GUARD},
     "mach_port_unguard": {"guard": GUARD},
+    "mach_port_guard_with_flags": {"guard": GUARD},
+    "mach_port_swap_guard": {"old_guard": GUARD, "new_guard": 8},
 }
 """The calls about a receive right, and what they must be given beside its name."""
 
@@ -212,5 +214,89 @@ def test_only_the_receive_right_of_an_immovable_port_stays(root: Actor) -> None:
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if profile is not XNU], ids=lambda profile: str(profile.name))
 def test_older_kernels_have_none_of_it(profile: Profile) -> None:
     root = Machine(profile).root
-    for call in (*CALLS, "mach_port_construct", "mach_port_peek"):
+    for call in (*CALLS, *CONTEXT_CALLS, "mach_port_construct", "mach_port_peek"):
         assert root.refused(call) == "MIG_BAD_ID"
+
+
+# ---- contexts, and guards that change
+
+CONTEXT_CALLS: dict[str, dict[str, object]] = {
+    "mach_port_get_context": {},
+    "mach_port_set_context": {"context": 5},
+    "mach_port_assert_attributes": {"flavor": 8, "info": (GUARD, 0)},
+}
+
+
+@pytest.mark.parametrize(("call", "given"), CONTEXT_CALLS.items(), ids=CONTEXT_CALLS)
+def test_a_context_belongs_to_a_receive_right(root: Actor, call: str, given: dict[str, object]) -> None:
+    no_task = "KERN_INVALID_ARGUMENT" if call == "mach_port_get_context" else "KERN_INVALID_TASK"
+    assert root.refused(call, task=1, name=NOTHING, **given) == no_task
+    for name in (NOTHING, root.dead_name()):
+        assert root.refused(call, name=name, **given) == "KERN_INVALID_NAME"
+    for name in (NULL_NAME, DEAD_NAME, 1, root.send_once(root.port()), root.does("mach_port_allocate", right=Right.PORT_SET)):
+        assert root.refused(call, name=name, **given) == "KERN_INVALID_RIGHT"
+
+
+def test_a_context_is_what_was_stored_last(root: Actor) -> None:
+    name = root.does("mach_port_construct", context=3)
+    for context in (1 << 63, 0):
+        root.does("mach_port_set_context", name=name, context=context)
+        assert root.does("mach_port_get_context", name=name) == root.port_of(name).context == context
+
+
+def test_the_context_of_a_guarded_port_is_its_guard(root: Actor) -> None:
+    name = guarded(root)
+    assert root.does("mach_port_get_context", name=name) == GUARD
+    root.does("mach_port_set_context", name=name, context=8)
+    assert root.refused("mach_port_unguard", name=name, guard=GUARD) == "KERN_INVALID_ARGUMENT"
+    root.does("mach_port_unguard", name=name, guard=8)
+
+
+def test_nobody_reads_or_changes_a_strict_guard(root: Actor) -> None:
+    name = guarded(root, strict=True)
+    assert root.does("mach_port_get_context", name=name) == 0
+    assert root.refused("mach_port_set_context", name=name, context=8) == "KERN_INVALID_ARGUMENT"
+    assert root.refused("mach_port_swap_guard", name=name, old_guard=GUARD, new_guard=8) == "KERN_INVALID_ARGUMENT"
+    assert root.port_of(name).context == GUARD
+
+
+def test_a_guard_is_replaced_by_one_who_knows_it(root: Actor) -> None:
+    name = guarded(root, insert_send=True)
+    assert root.refused("mach_port_swap_guard", name=name, old_guard=8, new_guard=9) == "KERN_INVALID_ARGUMENT"
+    root.does("mach_port_swap_guard", name=name, old_guard=GUARD, new_guard=9)
+    port = root.port_of(name)
+    assert (port.context, port.guarded, port.strict) == (9, True, False)
+    root.does("mach_port_unguard", name=name, guard=9)
+    assert root.refused("mach_port_swap_guard", name=name, old_guard=0, new_guard=9) == "KERN_INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(("strict", "immovable"), [(False, False), (True, False), (False, True), (True, True)])
+def test_guarding_with_flags(root: Actor, strict: bool, immovable: bool) -> None:
+    name = root.port()
+    root.does("mach_port_guard_with_flags", name=name, guard=GUARD, strict=strict, immovable=immovable)
+    port = root.port_of(name)
+    assert (port.context, port.guarded, port.strict, port.immovable) == (GUARD, True, strict, immovable)
+    assert root.refused("mach_port_guard_with_flags", name=name, guard=8) == "KERN_INVALID_ARGUMENT"
+
+
+def test_no_guard_makes_an_immovable_port_movable(root: Actor) -> None:
+    for call in ("mach_port_guard", "mach_port_guard_with_flags"):
+        name = guarded(root, immovable=True)
+        root.does("mach_port_unguard", name=name, guard=GUARD)
+        root.does(call, name=name, guard=8)
+        assert root.port_of(name).immovable
+
+
+def test_only_a_strict_guard_can_be_asserted(root: Actor) -> None:
+    call, guard = "mach_port_assert_attributes", 5 << 32 | 6
+    assert root.refused(call, task=1, name=NOTHING, flavor=1, info=()) == "KERN_INVALID_TASK"
+    for flavor in (0, 1, 2, 7, 9):
+        assert root.refused(call, name=NOTHING, flavor=flavor, info=()) == "KERN_INVALID_ARGUMENT"
+    for info in ((), (6,)):
+        assert root.refused(call, name=NULL_NAME, flavor=8, info=info) == "KERN_FAILURE"
+    strict, weak, free = guarded(root, guard, strict=True), guarded(root, guard), root.port()
+    for name, info in ((strict, (6, 4)), (strict, (5, 6)), (weak, (6, 5)), (free, (0, 0))):
+        assert root.refused(call, name=name, flavor=8, info=info) == "KERN_INVALID_ARGUMENT"
+    before = root.machine.snapshot()
+    root.does(call, name=strict, flavor=8, info=(6, 5, 99))
+    assert root.machine.snapshot() == before

@@ -80,6 +80,6 @@ def test_other_arguments_are_tested_before(root: Actor, name: int) -> None:
     assert root.refused("mach_port_allocate_name", task=1, right=RECEIVE, name=77) == "KERN_INVALID_TASK"
     assert root.refused("mach_port_extract_right", name=name, disposition=22) == VALUE
     assert root.refused("mach_port_request_notification", name=name, variant=69, sync=1) == VALUE
-    assert root.refused("mach_port_get_attributes", name=name, flavor=3) == ARGUMENT
+    assert root.refused("mach_port_get_attributes", name=name, flavor=0) == ARGUMENT
     assert root.refused("mach_port_get_attributes", name=name, flavor=1, count=0) == FAILURE
     assert root.refused("mach_port_set_attributes", name=name, flavor=1, info=(-1,)) == VALUE

@@ -20,6 +20,7 @@ from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
 from sendright.mach.kernel.profiles import XNU as WHOLE_XNU
+from sendright.mach.signatures.details import DETAILS
 from sendright.model.execution.oracle import Oracle
 from sendright.model.language.rule import RULES
 from sendright.model.proof.relevance import cases_of
@@ -763,10 +764,13 @@ def cases_in(profile: Profile) -> set[str]:
 
 
 def test_the_stories_go_through_every_case_of_the_switches() -> None:
-    """Those that only this profile has, but for what guards add. The scripts on xnu are stories too."""
-    told = set().union(*[cases_in(msgspec.structs.replace(profile, lacks=XNU.lacks | GUARD_CALLS)) for profile in (XNU, STAYS)])
+    """Those that only this profile has, but for what guards and further flavours add, and calls with tests of their own
+    (``test_details.py``). The scripts on xnu are stories too."""
+    elsewhere = GUARD_CALLS | {each.name for each in DETAILS}
+    plain = {"lacks": XNU.lacks | elsewhere, "attributes_told": MANUAL.attributes_told, "attributes_set": MANUAL.attributes_set}
+    told = set().union(*[cases_in(msgspec.structs.replace(profile, **plain)) for profile in (XNU, STAYS)])
     told -= set().union(*[cases_in(profile) for profile in PROFILES.values() if profile.name != XNU.name])
-    told -= {case for case in told if case.partition("/")[0] in GUARD_CALLS}
+    told -= {case for case in told if case.partition("/")[0] in elsewhere}
     assert len(told) > 20
     for switch, each in STORIES:
         judged = Judged(kernel_of(switch))

@@ -20,6 +20,7 @@ from sendright.mach.kernel.unmodelled import unmodelled_ranges
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.execution import consequences, system, told_results
+from sendright.model.execution.kernel_choices import switches_that_choose
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.system import System
 from sendright.model.language.rule import COPY_IN, DELIVER, DESTROY, RULES, Case, Context
@@ -253,6 +254,12 @@ def test_what_is_proved_to_have_no_effect_has_none_in_runs(monkeypatch: pytest.M
                     assert unseen_difference(unit, twins[switch], assumed) is not None, (switch, unit.case.id)
 
 
+def test_another_choice_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, requests_grow_by_half=True)
+    found = different("manual", "twin", "mach_port_request_notification")
+    assert found == {"CONTINUES/dead-name is registered": ("UNDETERMINED", "what the kernel chooses differs by the switch requests_grow_by_half")}
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(("switch", "sets"), [("set_membership_is_flag", 2), ("many_sets", 1)])
 def test_results_of_another_form_have_a_state(monkeypatch: pytest.MonkeyPatch, switch: str, sets: int) -> None:
@@ -280,7 +287,8 @@ def test_the_switches_that_no_rule_reads_are_known() -> None:
         return {node.attr for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
 
     unseen = (read("execution") - read("calls", "language")) & set(Profile.__struct_fields__)
-    known = {*switches_read_by(consequences), *switches_read_by(told_results)}
+    chosen = {switch for rule in RULES.values() for choice in rule.choices for switch in switches_that_choose(choice)}
+    known = {*switches_read_by(consequences), *switches_read_by(told_results), *chosen}
     assert unseen - {"boot_tasks", "bootstrap_names"} <= known
 
 

@@ -72,7 +72,7 @@ def test_one_invariant_of_one_call() -> None:
 
 @pytest.mark.parametrize(
     ("calls", "invariants", "words"),
-    [(["mach_port_space_info"], None, "unknown call 'mach_port_space_info'"), (None, [999], "unknown invariant 999")],
+    [(["mach_port_get_service_port_info"], None, "unknown call 'mach_port_get_service_port_info'"), (None, [999], "unknown invariant 999")],
 )
 def test_unknown_selection(calls: list[str] | None, invariants: list[int] | None, words: str) -> None:
     with pytest.raises(UnknownSelection, match=words):

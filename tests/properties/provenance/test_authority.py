@@ -212,7 +212,7 @@ class RandomRun:
 @pytest.mark.parametrize("profile", [MANUAL, OSF, GNUMACH, XNU], ids=lambda profile: profile.name)
 def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
     """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph says they can't get."""
-    random = Random(5)
+    random = Random(6)
     refused = got = 0
     for _ in range(60):
         run = RandomRun(profile, random)
@@ -282,7 +282,8 @@ def test_the_end_of_a_task_revokes_what_is_said() -> None:
             now = slots(after)
             for slot in said.others:
                 assert slot not in now or now[slot].kind is SlotKind.DEAD_NAME or now[slot].port not in said.ports
-            changed = {change.slot for change in changes(before, after) if change.before.kind and change.slot.index != -2}
+            ended = (change.slot for change in changes(before, after) if change.before.kind)
+            changed = {slot for slot in ended if slot.index != -2 or slot in said.queued}  # the destination of a message that wasn't queued yet
             assert changed == said.own.keys() | said.queued.keys() | said.fired.keys() | said.others.keys()
             died += len(said.others)
             fired += len(said.fired)

@@ -12,6 +12,7 @@ from sendright.mach.abi.headers import headers_of
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CaseResult
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.model.execution.oracle import Oracle
 from sendright.properties.scripts import load
 from sendright.properties.scripts.constants import _MACROS, NoExpression, UnknownConstant, constant, evaluate
@@ -255,7 +256,7 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
         ("mach_port_request_notification", {"name": 259, "variant": "MACH_NOTIFY_SEND_POSSIBLE"}, {"name": 259, "variant": 66}),
         ("task_get_exception_ports", {"mask": "EXC_MASK_CRASH"}, {"mask": 1 << 10}),
         ("task_get_exception_ports", {"mask": "EXC_CRASH"}, {"mask": "0x400"}),
-        ("mach_port_get_attributes", {"name": 259, "flavor": "MACH_PORT_INFO_EXT"}, {"name": 259, "flavor": 7}),
+        ("mach_port_construct", {"flags": "MPO_FILTER_MSG"}, {"flags": "0x100"}),
         ("task_info", {"flavor": "TASK_VM_INFO"}, {"flavor": 22}),
         ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_NOTIFY"}, {"dest": 259, "options": 0x81}),
         ("task_set_exception_ports", {"mask": 2, "new_flavor": "ARM_PAGEIN_STATE"}, {"mask": 2, "new_flavor": 27}),
@@ -272,7 +273,7 @@ def test_no_flags_need_no_names_of_flags(profile: str, spelled: dict[str, Any]) 
     """Only later kernels have ``MPO_…``; a structure without flags is the same in all of them."""
     found = read(step("mach_port_construct", spelled), profile)
     assert isinstance(found, PlannedStep), found
-    assert found.arguments == dict.fromkeys(("context_as_guard", "strict", "immovable", "insert_send"), False)
+    assert found.arguments == dict.fromkeys(set(CONSTRUCT_FLAGS.values()) - {"qlimit"}, False)
 
 
 _ODD = (0, -1, "0", "1<<31", "NONSENSE", "MPO_QLIMIT", "EXC_CRASH", [], ["SEND", "MACH_RCV_MSG"], {}, {"flags": 0}, None, True)

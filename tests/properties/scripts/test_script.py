@@ -159,7 +159,7 @@ def test_a_bound_symbol_hides_a_well_known_word() -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (step("mach_port_swap_guard", {"name": 1}), 'call "mach_port_swap_guard"'),
+        (step("mach_port_get_service_port_info", {"name": 1}), 'call "mach_port_get_service_port_info"'),
         (step("mach_port_request_notification", {"name": 1, "variant": "SEND_POSSIBLE"}), "argument variant"),
         (step("mach_port_get_attributes", {"name": 1, "flavor": "MACH_PORT_DNREQUESTS_SIZE"}), "argument flavor"),
         (step("mach_port_set_attributes", {"name": 1, "flavor": 1, "info": {"qlimit": 1, "guard": 2}}), "argument info"),

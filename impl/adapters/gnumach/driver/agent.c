@@ -20,6 +20,7 @@ static void add_all(void)
 	add_task_calls(routines);
 	add_memory_calls(routines);
 	add_message_calls(routines);
+	add_debug_calls(routines);
 }
 
 struct mailbox *agent_mailbox(void)

@@ -9,3 +9,4 @@ void add_port_calls(routine table[]);
 void add_task_calls(routine table[]);
 void add_memory_calls(routine table[]);
 void add_message_calls(routine table[]);
+void add_debug_calls(routine table[]);
