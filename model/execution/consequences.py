@@ -27,8 +27,8 @@ notifications arrive.
   messages of a queue are put on it all at once (``ipc_kmsg_delayed_destroy_queue``); elsewhere one after another, each
   with all that it leads to.
 
-``Consequences.together`` has what a kernel leaves open, since it depends on tables of the kernel's that the state doesn't
-have:
+``Consequences.together`` has what a kernel leaves open, since it depends on tables of the kernel's that the state
+doesn't have:
 
 - Dead-name requests of one port fire in the order of the port's table, whose slots are reused.
 - A right that is handed back to a task without a name for its port gets a free name. The kernel chooses one, often the
@@ -119,7 +119,9 @@ class Consequences:
         self.told_dead: set[SlotTuple] = set()
         """The dead-name requests that fire because the port dies."""
         self.together: list[tuple[tuple[SlotTuple, ...], ...]] = []
-        """Sequences of rights that become notifications: the state says the order in each, and not how they interleave."""
+        """Sequences of rights that become notifications. The state says the order in each, and not how they
+        interleave.
+        """
         self._sequences: dict[SlotTuple | None, list[SlotTuple]] = {}
         """While names end some of which the kernel chose: the rights that became notifications, by the chosen name that
         ended (None: those of all others).

@@ -275,16 +275,20 @@ class Stage:
         way = self.choices.below(8)
         if way == 0:
             yield from self.end(task)
-            return
-        if way == 1 and can_make(self.snapshot, task, Call("mach_msg_send", {})):  # circular
+        elif way == 1 and can_make(self.snapshot, task, Call("mach_msg_send", {})):  # circular
             yield from self.send(task, port, (name, Disposition.MOVE_RECEIVE), once=True)
-            return
+        else:
+            yield from self.give_up(port, whole=way >= 5)
+
+    def give_up(self, port: int, whole: bool = False) -> _Calls[None]:
+        """A receive right is given up alone, or the whole name."""
+        task, name = self.holder(port)
         by = task if task in callers(self.snapshot) else self.pick([other for other in callers(self.snapshot) if self.controls(other, task)])
         me = (yield from self.own(task)) if by == task else self.control(by, task)
-        if way < 5:
-            yield from self.make(by, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
-        else:
+        if whole:
             yield from self.make(by, "mach_port_destroy", task=me, name=name)
+        else:
+            yield from self.make(by, "mach_port_mod_refs", task=me, name=name, right=int(Right.RECEIVE), delta=-1)
 
     def receive_all(self, port: int) -> _Calls[None]:
         """The port's receiver receives what is in the queue."""
@@ -450,7 +454,7 @@ def a_receive_right_is_rescued(s: Stage) -> _Calls[None]:
         yield from s.send(task, port, once=True)
     if s.choices.one_in(6) and home != port:  # the request's port is dead
         yield from s.kill(home)
-    yield from s.kill(port)
+    yield from s.give_up(port) if s.choices.one_in(2) else s.kill(port)
 
 
 # ---- queues
