@@ -215,13 +215,17 @@ _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""
 
+_PURPOSES = ("SERVICE_PORT", "CONNECTION_PORT", "REPLY_PORT", "ENFORCE_REPLY_PORT_SEMANTICS", "PROVISIONAL_REPLY_PORT", "EXCEPTION_PORT")
+_WHY_NOT = {f"MPO_{each}": "a port's purpose says where its rights may go; the state has no purposes, ipc/ipc_port.h" for each in _PURPOSES}
+"""Bits -> why they aren't modelled."""
+
 
 def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ...], modelled: Iterable[str]) -> Iterator[Range]:
     numbers = headers_of(profile.name).numbers
     known = {numbers[name] for name in modelled if name in numbers}
     for name, number in numbers.items():
         if name.startswith(prefixes) and "_TRAILER_" not in name and number and number not in known:
-            yield Range(call=call, argument=argument, bit=number, name=name)
+            yield Range(call=call, argument=argument, bit=number, name=name, why=_WHY_NOT.get(name, ""))
 
 
 def as_judged(call: Call, profile: Profile) -> Call:

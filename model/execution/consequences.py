@@ -119,9 +119,7 @@ class Consequences:
         self.told_dead: set[SlotTuple] = set()
         """The dead-name requests that fire because the port dies."""
         self.together: list[tuple[tuple[SlotTuple, ...], ...]] = []
-        """Sequences of rights that become notifications. The state says the order in each, and not how they
-        interleave.
-        """
+        """Sequences of rights that become notifications: the state tells the order in each, not how they interleave."""
         self._sequences: dict[SlotTuple | None, list[SlotTuple]] = {}
         """While names end some of which the kernel chose: the rights that became notifications, by the chosen name that
         ended (None: those of all others).

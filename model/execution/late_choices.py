@@ -46,7 +46,7 @@ class _Open:
         """What the messages told that were received."""
 
     def next_of(self, waiting: list[int], told: tuple[int, int]) -> int | None:
-        """Which of the messages, some of which are ``waiting``, can be the next one, if that tells this; None: none."""
+        """Which of the messages, some of them ``waiting``, can be the next one, if it tells that; None: none can."""
         left = [message for message in waiting if message in self.messages]
         if len(left) + len(self.received) != len(self.messages):  # one has gone whose result wasn't seen
             self.sequences, self.received = [[message] for message in left], []

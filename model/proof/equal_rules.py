@@ -28,7 +28,7 @@ from sendright.model.language.release import the_same_choices
 from sendright.model.language.rule import COPY_IN, PENDING_RULES, RULES, Case, Context, Rule
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED, Term
-from sendright.model.language.state import FIELDS, After
+from sendright.model.language.state import FIELDS, After, sort_named
 from sendright.model.language.term_walk import number_of
 from sendright.model.proof.any_state import held_by_any_state
 from sendright.model.proof.counterexamples.counterexample import Question
@@ -37,7 +37,7 @@ from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.model.proof.properties import Goals
 from sendright.model.proof.solver.cache import Proof
 from sendright.model.proof.solver.instantiate import first_effort, follows_from_nothing
-from sendright.model.proof.unseen import any_point, unseen_difference
+from sendright.model.proof.unseen import unseen_difference
 
 SAME = "the two kernels do the same"
 """The title of what is decided."""
@@ -239,7 +239,7 @@ def _effects(unit: CaseProof, case: Case, after: After, second: Profile) -> Goal
     for name, declared in FIELDS.items():
         if declared.ghost or not _is_shown(declared.range, unit.profile, second) or not (unit.after.changed(name) or after.changed(name)):
             continue
-        point = any_point(name)
+        point = [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(declared.domain)]
         here, there = unit.after.fields[name](*point), after.fields[name](*point)
         if not here.eq(there):
             goals.append((f"another state after it: {declared.about}", z3.ForAll(point, here == there) if point else here == there))

@@ -52,6 +52,9 @@ def unseen_difference(unit: CaseProof, second: Profile, assumptions: Sequence[Te
     The ``assumptions`` hold where the case applies.
     """
     first, made = unit.profile, unit.after.releases
+    of_choice = _of_choices(unit, second)
+    if of_choice:
+        return Unseen(f"what the kernel chooses differs by {_named(of_choice)}", None)
     of_order = [
         switch
         for switch in _different(first, second, switches_read_by(consequences))
@@ -63,22 +66,23 @@ def unseen_difference(unit: CaseProof, second: Profile, assumptions: Sequence[Te
     formed = [(name, term) for name, term in unit.case.outputs.items() if "." in name and term.sort() != z3.IntSort()]
     if of_form and formed:
         return Unseen(f"the form of the results differs by {_named(of_form)}", _same_form(of_form, unit, dict(formed)))
-    for choice in unit.k.rule.choices:
-        of_choice = _different(first, second, sorted(switches_that_choose(choice)))
-        if of_choice and _depends_on(unit, choice):
-            return Unseen(f"what the kernel chooses differs by {_named(of_choice)}", None)
     return None
+
+
+def _of_choices(unit: CaseProof, second: Profile) -> list[str]:
+    """The switches by which the oracle finds other choices of the kernel's, on which the case depends."""
+    found: dict[str, None] = {}
+    for choice in unit.k.rule.choices:
+        different = _different(unit.profile, second, sorted(switches_that_choose(choice)))
+        found |= dict.fromkeys(different if different and _depends_on(unit, choice) else ())
+    return list(found)
 
 
 def _depends_on(unit: CaseProof, choice: str) -> bool:
     """Whether the results of a case, or the state after it, mention a choice."""
-    terms = [*unit.case.outputs.values(), *(unit.after.fields[name](*any_point(name)) for name in FIELDS if unit.after.changed(name))]
-    return any(term.eq(unit.k[choice]) for term in mentioned(terms))
-
-
-def any_point(field: str) -> list[Term]:
-    """Constants that stand for any point of the field."""
-    return [z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(FIELDS[field].domain)]
+    changed = [(field, FIELDS[name].domain) for name, field in unit.after.fields.items() if unit.after.changed(name)]
+    after = [field(*[z3.Const(f"x{place}", sort_named(UNBOUNDED, part)) for place, part in enumerate(domain)]) for field, domain in changed]
+    return any(term.eq(unit.k[choice]) for term in mentioned([*unit.case.outputs.values(), *after]))
 
 
 def _different(first: Profile, second: Profile, switches: Iterable[str]) -> list[str]:

@@ -84,6 +84,11 @@ def test_what_the_kernels_headers_name_is_modelled_or_in_a_range(profile: Profil
             assert not any(each.covers(number) for number in numbers for each in ranges)
 
 
+def test_the_purposes_of_ports_have_a_reason() -> None:
+    purposes = {each.name for each in unmodelled_ranges(XNU, "mach_port_construct", "flags") if "purpose" in each.words}
+    assert purposes == {name for name in headers_of("xnu").numbers if name.startswith("MPO_") and ("_PORT" in name)}
+
+
 def test_ranges_shrink_when_a_profile_models_more(monkeypatch: pytest.MonkeyPatch) -> None:
     for places, unmodelled in ((9, {10, 11}), (10, {11}), (11, set())):
         profile = msgspec.structs.replace(MANUAL, name=f"with {places} places", host_special_ports=places)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from sendright.impl.adapters.gnumach.recipe import recipe
+
 QEMU = "qemu-system-i386"
 SET_UP = "run 'sendright setup gnumach'"
 
@@ -39,8 +41,8 @@ def kernel_in(place: Path) -> Path:
 
 
 def driver_in(place: Path) -> Path:
-    """The driver, built."""
-    return place / "driver"
+    """The driver, as this version of sendright builds it."""
+    return place / f"driver-{recipe()[:16]}"
 
 
 def files() -> Files:

@@ -15,12 +15,10 @@ import msgspec
 from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, directory, driver_in, files, kernel_in
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch, run
-from sendright.impl.adapters.gnumach.words import NUMBERS
+from sendright.impl.adapters.gnumach.recipe import FLAGS, LINK, SOURCE, calls_header, recipe
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.kernel.implementation import ImplementationCrash
-from sendright.mach.signatures import SIGNATURES
 
-SOURCE = Path(__file__).parent / "driver"
 _STUBS = ("mach/mach", "mach/mach_port", "mach/gnumach", "mach/i386/mach_i386", "mach_debug/mach_debug")
 _TOOLS = {
     "apt-get": "this machine has no apt: set it up on Debian 12, or another system with apt",
@@ -29,21 +27,6 @@ _TOOLS = {
     "gcc": "apt-get install --no-install-recommends gcc gcc-multilib",
     "perl": "apt-get install perl",
 }
-_FLAGS = (
-    *("-m32", "-std=gnu11", "-O1", "-ffreestanding", "-fno-builtin", "-nostdinc", "-mno-sse", "-fno-pic", "-fno-pie"),
-    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none"),
-)
-_LINK = (
-    "-m32",
-    "-static",
-    "-nostdlib",
-    "-no-pie",
-    "-Wl,-Ttext-segment=0x08048000",
-    "-Wl,--omagic",
-    "-Wl,--build-id=none",
-    "-Wl,--no-warn-rwx-segments",
-)
-"""One segment, so that the driver's image can be mapped into an agent in one piece."""
 
 
 class SetupResult(msgspec.Struct, frozen=True):
@@ -115,22 +98,8 @@ def _make(place: Path, tell: Callable[[str], None]) -> bool:
 
 
 def _stamp() -> str:
-    """The driver's source files."""
-    made = hashlib.sha256(repr((PACKAGES, _FLAGS, _LINK, calls_header())).encode())
-    for path in sorted(SOURCE.rglob("*")):
-        if path.is_file():
-            made.update(f"{path.relative_to(SOURCE)}\0".encode() + path.read_bytes())
-    return made.hexdigest()
-
-
-def calls_header() -> str:
-    """``calls.h``: the driver's numbers of the calls, and which of them are sent to a port."""
-    lines = ["/* Made from the signature table. */", "#pragma once", "enum {"]
-    lines += [f"\tCALL_{name} = {number}," for name, number in NUMBERS.items()]
-    lines += [f"\tCALL_COUNT = {len(NUMBERS)}", "};", "", "/* The first argument is the port that the call is sent to. */"]
-    lines += ["static const char call_has_target[CALL_COUNT] __attribute__((unused)) = {"]
-    lines += [f"\t[CALL_{name}] = 1," for name, signature in SIGNATURES.items() if signature.target is not None]
-    return "\n".join([*lines, "};", ""])
+    """What was set up: the packages, and how the driver is built."""
+    return hashlib.sha256(repr((PACKAGES, recipe())).encode()).hexdigest()
 
 
 def _build(build: Path, usr: Path) -> None:
@@ -147,7 +116,7 @@ def _build(build: Path, usr: Path) -> None:
     sources = sorted(str(path) for path in SOURCE.glob("*.[cS]"))
     stubs = [f"mig/{Path(name).name}.user.c" for name in _STUBS]
     hint = "compiling the driver (gcc-multilib must be installed)"
-    run(["gcc", *_FLAGS, "-Wall", "-Wextra", "-Werror", *own, *others, "-c", *sources], hint, build)
-    run(["gcc", *_FLAGS, "-w", "-DMIG_EOPNOTSUPP", *own, *others, "-c", *stubs], hint, build)
+    run(["gcc", *FLAGS, "-Wall", "-Wextra", "-Werror", *own, *others, "-c", *sources], hint, build)
+    run(["gcc", *FLAGS, "-w", "-DMIG_EOPNOTSUPP", *own, *others, "-c", *stubs], hint, build)
     objects = sorted(path.name for path in build.glob("*.o"))
-    run(["gcc", *_LINK, "-o", "driver", *objects, library], "linking the driver", build)
+    run(["gcc", *LINK, "-o", "driver", *objects, library], "linking the driver", build)

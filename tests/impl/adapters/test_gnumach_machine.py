@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import sys
@@ -13,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from sendright.cli.main import main
-from sendright.impl.adapters.gnumach import GnuMach, packages
-from sendright.impl.adapters.gnumach.files import Files
+from sendright.impl.adapters.gnumach import GnuMach, packages, recipe
+from sendright.impl.adapters.gnumach.files import Files, driver_in, files, kernel_in
 from sendright.impl.adapters.gnumach.machine import Machine
-from sendright.impl.adapters.gnumach.setup import calls_header
+from sendright.impl.adapters.gnumach.recipe import calls_header
 from sendright.impl.adapters.gnumach.words import NUMBERS, outputs_of, words_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
@@ -253,6 +254,24 @@ def test_setup_leaves_a_folder_with_files_of_the_users_own(
     assert main(["setup", "gnumach"]) == 2
     assert "not today" in capsys.readouterr().err
     assert (place / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+
+
+def test_a_driver_of_another_version_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It wouldn't know the calls that have been added since."""
+    (tmp_path / "qemu-system-i386").write_text("#!/bin/sh\n")
+    (tmp_path / "qemu-system-i386").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SENDRIGHT_GNUMACH", str(tmp_path))
+    kernel_in(tmp_path).write_bytes(b"")
+    driver_in(tmp_path).write_bytes(b"")
+    assert files().driver == driver_in(tmp_path)
+    monkeypatch.setattr(recipe, "calls_header", lambda: "")
+    recipe.recipe.cache_clear()
+    try:
+        assert main(["check", "--sut", "gnumach"]) == 2
+        assert re.search(r"driver-\w+ isn't there \(run 'sendright setup gnumach'\)", capsys.readouterr().err)
+    finally:
+        recipe.recipe.cache_clear()
 
 
 def test_a_package_that_is_not_the_known_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,6 +212,12 @@ def test_a_switch_that_nothing_is_known_of_may_have_an_effect(monkeypatch: pytes
     assert set(found.values()) == {("UNDETERMINED", "the order of consequences differs by the switch places_end_first")}
 
 
+def test_another_choice_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    Twin(monkeypatch, requests_grow_by_half=True)
+    found = different("manual", "twin", "mach_port_request_notification")
+    assert found == {"CONTINUES/dead-name is registered": ("UNDETERMINED", "what the kernel chooses differs by the switch requests_grow_by_half")}
+
+
 @pytest.mark.heavy
 def test_what_is_proved_to_have_no_effect_has_none_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random runs in which each release is ordered by the profile and by its twins: the cases that show a difference
@@ -252,12 +258,6 @@ def test_what_is_proved_to_have_no_effect_has_none_in_runs(monkeypatch: pytest.M
                 if (name, unit.case.id) in cases:
                     assumed = [*unit.k.assumptions(), unit.guard]
                     assert unseen_difference(unit, twins[switch], assumed) is not None, (switch, unit.case.id)
-
-
-def test_another_choice_isnt_called_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    Twin(monkeypatch, requests_grow_by_half=True)
-    found = different("manual", "twin", "mach_port_request_notification")
-    assert found == {"CONTINUES/dead-name is registered": ("UNDETERMINED", "what the kernel chooses differs by the switch requests_grow_by_half")}
 
 
 @pytest.mark.heavy
