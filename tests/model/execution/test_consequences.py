@@ -6,6 +6,7 @@ runs here: the specification alone says what is in the queues.
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -604,6 +605,50 @@ def test_the_requests_of_one_port_fire_in_any_order() -> None:
     run.answers(0, *run.receives(ONCE))
     for name in (3, 2):
         run.answers(0, *run.receives(DEAD, data=run.n(name)))
+
+
+@pytest.mark.parametrize("profile", [MANUAL, XNU_792, XNU], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_handed_back_right_ends_anywhere_among_the_names(profile: Profile, place: int) -> None:
+    """The last send right to a port, under the name that the kernel chooses. The other names keep their order."""
+    waits = Waiting(profile)
+    for number in (3, 4):
+        waits.receive(100 + number, ME)
+        waits.insert(number, 100 + number)
+        waits.watch(number, DEAD)
+    waits.receive(105, ME)
+    waits.insert(5, 105)
+    asks(waits, 105, NONE)
+    waits.wait((5, MOVE))
+    assert sorted(waits.end()) == [DELETED, DELETED, NONE]
+    told = [(DELETED, waits.n(3)), (DELETED, waits.n(4))]
+    told.insert(place, (NONE, 1))
+    assert not waits.would(0, *waits.receives(DELETED, waits.n(4))).agreed, "the order of two names is known"
+    for what, data in told:
+        waits.answers(0, *waits.receives(what, data))
+
+
+def test_a_kernel_that_shows_its_queues_shows_where_a_handed_back_right_ended() -> None:
+    run = Waiting(MANUAL)
+    for number in (3, 4):
+        run.receive(100 + number, ME)
+        run.insert(number, 100 + number)
+        run.watch(number, DEAD)
+    run.insert(5, 100, MAKE_ONCE)
+    run.wait((5, Disposition.MOVE_SEND_ONCE))
+    before = list(run.steps)
+    run.end()
+    specified, queue = run.state, run.queue(run.ear)
+    assert [message.id for message in queue] == [ONCE, DELETED, DELETED]
+    for order in permutations(range(3)):
+        oracle = Oracle(run.profile)
+        for step in before:
+            assert oracle.judge(*step).agreed
+        shown_queue = tuple(queue[index] for index in order)
+        ports = dict(specified.ports) | {run.ear: msgspec.structs.replace(specified.ports[run.ear], queue=shown_queue)}
+        shown = msgspec.structs.replace(specified, ports=ports)
+        assert oracle.judge(*run.steps[len(before)], shown).agreed
+        assert (oracle.snapshot() == shown) is (order.index(1) < order.index(2)), order
 
 
 def test_only_what_is_open_is_taken_over_from_a_kernel() -> None:
