@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 from itertools import accumulate
-from random import Random
 from typing import Any
 
 import msgspec
@@ -29,6 +28,7 @@ from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Argument, Argumen
 from sendright.mach.signatures.widths import value_seen
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
+from sendright.properties.generation import draws
 from sendright.properties.generation.arguments import DRAWS
 from sendright.properties.generation.caller_view import RECEIVING, Situation, can_go_on
 from sendright.properties.generation.choices import Choices
@@ -38,10 +38,6 @@ from sendright.properties.runs.judged_run import callers, waiters
 
 BYTES_PER_CALL = 40
 """More than any call reads, except for the longest messages."""
-BYTES_DRAWN = 16
-"""From so many bytes, which Hypothesis draws, follow all those of a run: to draw each one takes as long as a tenth of
-the run.
-"""
 MANY_TASKS = 5
 """With this many tasks or more, calls that create a task are rare."""
 FEW_TASKS, FEW_PORTS = 3, 2
@@ -109,8 +105,7 @@ def near_limits(profile: Profile) -> Profile:
 
 def blocks(steps: int) -> st.SearchStrategy[bytes]:
     """One block of bytes for a run of ``steps`` calls."""
-    drawn = st.binary(min_size=BYTES_DRAWN, max_size=BYTES_DRAWN)
-    return drawn.map(lambda seed: Random(seed).randbytes(steps * BYTES_PER_CALL))
+    return draws.blocks(steps * BYTES_PER_CALL)
 
 
 class Calls:

@@ -28,6 +28,7 @@ from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CaseResult, ReplayResult
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.trace import Trace, Violation
+from sendright.properties.generation.draws import numbers
 from sendright.properties.runs.judged_run import JudgedRun, Oracle, Violated, can_make, ready_for_limits
 from sendright.properties.runs.run import CALL_SECONDS, FormCheckedOracle
 from sendright.properties.scripts.spelling import NotModelled
@@ -88,22 +89,30 @@ _REPLIES = (Disposition.MAKE_SEND_ONCE, Disposition.NONE, Disposition.MAKE_SEND,
 
 
 Act: TypeAlias = Send | Make | Drop | Take
-_small = st.integers(0, 7)
+_small = numbers(3)
+
+
+def _one_of(*options: _T) -> st.SearchStrategy[_T]:
+    """One of four or eight options. The first are simpler."""
+    return numbers(len(options).bit_length() - 1).map(options.__getitem__)
+
+
 _requests = st.builds(
     Send,
-    id=st.integers(0, 31),
+    id=numbers(5),
     rights=st.lists(_small, max_size=LONGEST_ARRAY).map(tuple),
-    data=st.integers(0, 31),
-    reply=st.sampled_from((1, 0, 0, 0, 2, 3, 4)),
-    wrong=st.sampled_from((0, 0, 0, 0, 0, 0, 1, 2)),
-    served=st.sampled_from((0, 0, 1, 2)),
+    data=numbers(5),
+    reply=_one_of(1, 0, 0, 0, 0, 2, 3, 4),
+    wrong=_one_of(0, 0, 0, 0, 0, 0, 1, 2),
+    served=_one_of(0, 0, 1, 2),
 )
-_acts = st.one_of(
-    *[_requests] * 4,
-    st.builds(Make, what=st.sampled_from((0, 1, 1, 2))),
+_kinds: tuple[st.SearchStrategy[Act], ...] = (
+    *[_requests] * 5,
+    st.builds(Make, what=_one_of(0, 1, 1, 2)),
     st.builds(Drop, which=_small),
     st.builds(Take, which=_small),
 )
+_acts = numbers(3).flatmap(_kinds.__getitem__)
 
 
 class _Count:

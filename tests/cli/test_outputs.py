@@ -43,7 +43,7 @@ COMMANDS = {
     "witnesses": ["witnesses", "-q", "-p", "manual"],
     "mutants": ["mutants", "-q"],
     "policy": ["policy", "-q", "policy-in.toml", "--trace", "start-in.json"],
-    "check-server": ["check-server", "-q", "server-in.json", "--server", "mended", "--examples", "1", "--acts", "1"],
+    "check-server": ["check-server", "-q", "server-in.json", "--server", "mended", "--examples", "4", "--acts", "10"],
     "compare": ["compare", "-q", "osf", "gnumach", "--no-proofs"],
 }
 """How each command is run that has an output option."""
