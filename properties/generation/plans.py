@@ -339,13 +339,13 @@ def _stake(s: Stage, task: int, other: int, home: int) -> _Calls[int | None]:
     port = yield from s.new_port(task)  # a send or send-once right
     if kind == 3:
         name = yield from s.give(task, other, port, Disposition.MAKE_SEND_ONCE)
-    elif kind == 4:
+    elif kind < 6:
         yield from _keep(s, task, other, port)
     else:
         name = yield from s.give(task, other, port, Disposition.MAKE_SEND)
-    if s.has_right(other, port, SlotKind.SEND) or kind == 4:
+    if s.has_right(other, port, SlotKind.SEND) or kind in (4, 5):
         yield from s.ask(task, task, s.name(task, port), Notification.NO_SENDERS, home)
-    if kind != 4 and not s.choices.one_in(3):
+    if kind not in (4, 5) and not s.choices.one_in(3):
         yield from s.ask(task, other, name, Notification.DEAD_NAME, home)
     return port
 
@@ -460,7 +460,7 @@ def a_receive_right_is_rescued(s: Stage) -> _Calls[None]:
     if s.choices.one_in(4):  # circular: it can't be rescued
         home = port
     yield from s.ask(task, task, name, Notification.PORT_DESTROYED, home)
-    if not s.choices.one_in(4):
+    if s.choices.one_in(2):
         yield from s.ask(task, task, name, Notification.DEAD_NAME, home)
     if s.choices.one_in(3) and s.names(task)[name].kind is SlotKind.SEND_RECEIVE:
         yield from s.ask(task, task, name, Notification.NO_SENDERS, home)
@@ -950,7 +950,7 @@ MEANWHILE: tuple[tuple[Callable[[Stage, Waiter], _Calls[None]], int], ...] = (
     (_changes_sets, 2),
     (_waits_too, 1),
     (_port_gets_message, 1),
-    (_port_dies, 2),
+    (_port_dies, 4),
     (_port_moves, 1),
     (_port_gets_limit, 1),
 )
@@ -1075,7 +1075,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
     (several_tasks_wait_for_a_port_to_die, 4),
-    (a_receive_right_is_rescued, 5),
+    (a_receive_right_is_rescued, 8),
     (a_full_queue_dies, 3),
     (a_queue_of_two_dies, 4),
     (queues_in_queues_die, 4),
@@ -1086,9 +1086,9 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_ledger_gives_all_it_has, 1),
     (a_server_answers, 2),
     (a_full_queue_gets_room, 2),
-    (_while_waiting(_waits_to_send), 4),
+    (_while_waiting(_waits_to_send), 6),
     (_while_waiting(_waits_to_receive), 3),
-    (_while_waiting(_stops), 3),
+    (_while_waiting(_stops), 5),
     (_ends_waiting(_waits_to_send), 1),
     (_ends_waiting(_waits_to_receive), 1),
     (_ends_waiting(_stops), 1),
