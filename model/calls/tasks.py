@@ -417,6 +417,7 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
         gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
         after.store_all((message,), gone, sending)
         after.at("wait")[target] = WAIT.NOTHING
+        after.at("will_receive")[target] = z3.BoolVal(False)
         after.at("task_life")[target] = LIFE.ENDED
         after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
 

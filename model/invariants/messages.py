@@ -98,7 +98,7 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     destination is a send right to a user's port, or a dead right.
 
     A task that waits to receive from a receive right waits for a port that was made. A call that has still to receive
-    waits to send.
+    waits to send. Only a task that lives waits: so a new task doesn't.
     """
     task, message = s.owner(v.m), s.waits_with(v.t)
     slot = v.S.destination_slot(v.m)
@@ -109,7 +109,8 @@ def waiting(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "its message", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.SENDING, has))
     was = z3.Or(s.waits_for(v.t) == v.sorts.no_port, s.port_life(s.waits_for(v.t)) != LIFE.UNBORN)
     yield "its port", forall([v.t], z3.Implies(s.wait(v.t) == WAIT.RECEIVING, was))
-    yield "what it does then", forall([v.t], z3.Implies(z3.And(s.alive(v.t), s.will_receive(v.t)), s.wait(v.t) == WAIT.SENDING))
+    yield "what it does then", forall([v.t], z3.Implies(s.will_receive(v.t), s.wait(v.t) == WAIT.SENDING))
+    yield "its life", forall([v.t], z3.Implies(s.wait(v.t) != WAIT.NOTHING, s.alive(v.t)))
 
 
 @invariant(128, "room is given to senders that wait", lambda profile: profile.room_is_given)
