@@ -56,9 +56,9 @@ def test_a_rule_that_does_not_fit() -> None:
 
 
 def test_it_is_found_and_measured() -> None:
-    needed = old_rules.measure(old_rules.BY_NAME["names-descending"], LikeTheLiveOne, 60)
+    needed = old_rules.measure(old_rules.BY_NAME["names-descending"], LikeTheLiveOne, 150)
     assert (needed.rule, needed.item, needed.found) == ("names-descending", "5", True)
-    assert 0 < needed.sequences <= 60
+    assert 0 < needed.sequences <= 150
     assert needed.clause
     sound = old_rules.measure(None, LikeTheLiveOne, 3)
     assert (sound.rule, sound.found, sound.sequences) == ("none", False, 3)
