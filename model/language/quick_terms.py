@@ -279,14 +279,14 @@ def _keeping(own: Any) -> Any:
 
 
 def _dropping(own: Any, let_go: Any = _let_go, main: Any = _MAIN, context: int = _context) -> Any:
-    def drop(self: Any) -> None:
+    def __del__(self: Any) -> None:
         if self.ctx is not main:
             own(self)
         elif main.ctx is not None and self.ast is not None:  # at the end of the process z3 may be gone before its terms
             let_go(context, self.ast.value)
             self.ast = None
 
-    return drop
+    return __del__
 
 
 def _identity(own: Any) -> Any:

@@ -99,6 +99,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     if not _has_limits():
         yield
     elif _ready:
+        _ready[0] = _RINGS
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
         try:
             yield
@@ -116,7 +117,7 @@ def ready_for_limits() -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, _expire)
-    _ready.append(True)
+    _ready.append(_RINGS)
     try:
         yield
     finally:
@@ -124,8 +125,10 @@ def ready_for_limits() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-_ready: list[bool] = []
-"""Not empty: SIGALRM raises Hang."""
+_FINALIZER_SECONDS = 1.0
+_RINGS = 100
+_ready: list[int] = []
+"""Not empty: SIGALRM raises Hang, but for so many rings of the timer in finalizers."""
 
 
 def _has_limits() -> bool:
@@ -133,7 +136,23 @@ def _has_limits() -> bool:
 
 
 def _expire(number: int, frame: FrameType | None) -> None:
+    """Raise Hang. Python drops what a finalizer raises: so the timer rings again soon, until the finalizer has ended.
+
+    A finalizer that doesn't end is interrupted too.
+    """
+    if _ready and _ready[0] and _in_finalizer(frame):
+        _ready[0] -= 1
+        signal.setitimer(signal.ITIMER_REAL, _FINALIZER_SECONDS / _RINGS, 1)
+        return
     raise Hang
+
+
+def _in_finalizer(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class JudgedRun:

@@ -354,6 +354,32 @@ def test_a_kernel_that_crashes_or_hangs(kernel: type[ReferenceKernel], kind: str
     assert unharmed.verdict == "passed"
 
 
+class HangsInAFinalizer(Misbehaving):
+    """Python drops what is raised there."""
+
+    seconds = 0.3
+
+    def misbehave(self) -> Any:
+        class Slow:
+            def __del__(slow) -> None:
+                time.sleep(self.seconds)
+
+        Slow()
+        while True:
+            pass
+
+
+class NeverEndsAFinalizer(HangsInAFinalizer):
+    seconds = 1000.0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kernel", [HangsInAFinalizer, NeverEndsAFinalizer])
+def test_a_kernel_that_hangs_in_a_finalizer_is_ended(kernel: type[ReferenceKernel]) -> None:
+    case = replay([script([ALLOCATE, NAMES, MAKE_SEND])], kernel, SecondKernel, call_seconds=0.2).cases[0]
+    assert (case.verdict, case.seen) == ("crashed", "mach_port_names did not end within 0.2 s")
+
+
 def test_results_that_are_not_of_the_signatures_form_fail() -> None:
     case = run(step("mach_port_names", expect={"names_count_gt": 0}), kernel=AnswersWithoutForm)
     assert case.verdict == "failed"
