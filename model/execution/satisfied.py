@@ -32,7 +32,7 @@ from sendright.model.execution.encoding import (
 )
 from sendright.model.execution.state import ConcreteState
 from sendright.model.language.rule import Context
-from sendright.model.language.sorts import PLACE, Term
+from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, Term
 
 NEVER_MADE = 1 << 40
 """A task, port, name, message or object that no run ever makes."""
@@ -50,11 +50,11 @@ def every_point(state: ConcreteState, sorts: tuple[str, ...], messages: Iterable
         "Name": [*{slot[2] for slot in f["kind"] if slot[0] in (NAME_SLOT, REQUEST_SLOT)}, NULL_NAME, DEAD_NAME, NEVER_MADE],
         "Message": [*f["stage"], *messages, NEVER_MADE],
         "Object": [*f["content"], NO_OBJECT, NEVER_MADE],
-        "Place": list(range(len(PLACE.members))),
         "Int": [*range(-1, 10), NEVER_MADE],
         "Bool": [False, True],
         "Layout": [(), (PORT,)],
     }
+    members |= {enumeration.sort.name(): list(range(len(enumeration.members))) for enumeration in NUMBERED_ENUMERATIONS}
     if "Slot" in sorts:
         members["Slot"] = list(dict.fromkeys([*f["kind"], *_slots(members)]))
     return product(*[members[sort] for sort in sorts])

@@ -33,7 +33,7 @@ from sendright.model.language.ghosts import (
     Total,
 )
 from sendright.model.language.memo import memoized
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Sorts, Term
+from sendright.model.language.sorts import KIND, LIFE, NUMBERED_ENUMERATIONS, STAGE, Sorts, Term
 from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
@@ -186,18 +186,8 @@ FIELDS: dict[str, FieldDeclaration] = {
 
 def sort_named(sorts: Sorts, name: str) -> Any:
     """The z3 sort that a field declaration calls ``name``."""
-    fixed = {
-        "Int": z3.IntSort(),
-        "Bool": z3.BoolSort(),
-        "Kind": KIND.sort,
-        "PortObject": OBJECT.sort,
-        "Life": LIFE.sort,
-        "Stage": STAGE.sort,
-        "Inheritance": INHERITANCE.sort,
-        "Place": PLACE.sort,
-        "Wait": WAIT.sort,
-        "SendPossible": POSSIBLE.sort,
-    }
+    fixed = {"Int": z3.IntSort(), "Bool": z3.BoolSort()}
+    fixed |= {enumeration.sort.name(): enumeration.sort for enumeration in NUMBERED_ENUMERATIONS}
     return fixed[name] if name in fixed else getattr(sorts, name)
 
 

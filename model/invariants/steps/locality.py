@@ -968,6 +968,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING, z3.Not(t.a.will_receive(task))),
             rules(RESUMED_SEND),
         ),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, z3.Not(t.a.will_receive(task))), rules(TAKES_MESSAGES)),
     ),
     "will_wait": (_kept_for_later("will_wait", "receive_wait"),),
     "waits_child": (_asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),),

@@ -389,7 +389,8 @@ class Concrete:
         if not (was or now):
             return None
         values = [self._value(state.fields[name](*point)) for state in (before, after)]
-        if not was and (before.fields[name] is after.fields[name] or not self._touched(name) or self._plain(values[1]) in _PLAIN):
+        same = before.fields[name] is after.fields[name] or not self._touched(name)
+        if was != now and (same or self._plain(values[now]) in _PLAIN):
             return None
         words = [self.named(value) if there else _NOT_THERE for value, there in zip(values, (was, now), strict=True)]
         return Became(self._part(name, point), *words)
