@@ -130,11 +130,11 @@ OLD_RULES: tuple[OldRule, ...] = (
             f"{_CONSEQUENCES}._starts",
             "message for message in messages if roots",
             "message for message in () if roots",
-            "yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in destroyed)\n",
+            "yield from ends if self._at_once else (partial(self._destroy, [end]) for end in ends)\n",
             "\n",
             "yield from (partial(self._end_held, slot) for slot in late)",
             "yield from (partial(self._end_held, slot) for slot in late)\n"
-            "    yield from (partial(self._destroy, [partial(self._clean, message, self._released)]) for message in destroyed)",
+            "    yield from ends if self._at_once else (partial(self._destroy, [end]) for end in ends)",
         ),
     ),
     OldRule(

@@ -252,9 +252,6 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
 @pytest.mark.parametrize(
     ("call", "by_name", "by_number"),
     [
-        ("task_get_special_port", {"which": "TASK_NAME_PORT"}, {"which": 3}),
-        ("task_get_exception_ports", {"mask": "EXC_MASK_CRASH"}, {"mask": 1 << 10}),
-        ("task_get_exception_ports", {"mask": "EXC_CRASH"}, {"mask": "0x400"}),
         ("mach_port_construct", {"flags": "MPO_FILTER_MSG"}, {"flags": "0x100"}),
         ("task_info", {"flavor": "TASK_VM_INFO"}, {"flavor": 22}),
         ("mach_msg_send", {"dest": 259, "options": "MACH_SEND_OVERRIDE"}, {"dest": 259, "options": 0x21}),
@@ -264,6 +261,20 @@ def test_flags_that_are_not_modelled_by_name_or_by_number(spelled: dict[str, Any
 def test_a_name_and_its_number_have_the_same_verdict(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
     expect = {"ret": "KERN_SUCCESS"}
     assert verdict(step(call, by_name, expect=expect))[0] == verdict(step(call, by_number, expect=expect))[0] == "not_modelled"
+
+
+@pytest.mark.parametrize(
+    ("call", "by_name", "by_number"),
+    [
+        ("task_get_special_port", {"which": "TASK_NAME_PORT"}, {"which": 3}),
+        ("task_get_special_port", {"which": "TASK_ACCESS_PORT"}, {"which": 9}),
+        ("task_get_exception_ports", {"mask": "EXC_MASK_CRASH"}, {"mask": 1 << 10}),
+        ("task_get_exception_ports", {"mask": "EXC_CRASH"}, {"mask": "0x400"}),
+    ],
+)
+def test_a_name_and_its_number_are_the_same(call: str, by_name: dict[str, Any], by_number: dict[str, Any]) -> None:
+    expect = {"ret": "KERN_SUCCESS"}
+    assert verdict(step(call, by_name, expect=expect))[0] == verdict(step(call, by_number, expect=expect))[0] == "passed"
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -60,8 +60,9 @@ def test_a_task_is_needed(root: Actor, which: int) -> None:
 
 WEAKEST = {
     "task_info": NAME,
-    "task_get_special_port": INSPECT,
+    **dict.fromkeys(("task_get_special_port", "mach_port_space_basic_info"), INSPECT),
     **dict.fromkeys(("task_suspend", "task_resume", "mach_port_get_attributes", "mach_port_get_set_status", "vm_read"), READ),
+    **dict.fromkeys(("mach_port_get_context", "mach_port_kobject", "mach_port_kernel_object", "mach_port_space_info"), READ),
 }
 """The calls of ``task.defs``, ``mach_port.defs`` and ``mach_vm.defs`` that take more than a control port, and the weakest that they take."""
 ARGUMENTS: dict[str, dict[str, object]] = {
@@ -69,6 +70,9 @@ ARGUMENTS: dict[str, dict[str, object]] = {
     "task_get_special_port": {"which": NAME},
     "mach_port_get_attributes": {"name": 12803, "flavor": 2},
     "mach_port_get_set_status": {"name": 12803},
+    "mach_port_get_context": {"name": 12803},
+    "mach_port_kobject": {"name": 12803},
+    "mach_port_kernel_object": {"name": 12803},
     "vm_read": {"address": 0},
 }
 ON_TASK = sorted(name for name, signature in SIGNATURES.items() if signature.target == "task" and XNU.serves(name))
@@ -89,7 +93,7 @@ def test_calls_that_take_a_weaker_port(call: str) -> None:
         target = OTHER if which is None else root.does(GET, task=OTHER, which=which)
         result = root.result(call, task=target, **ARGUMENTS.get(call, {}))
         answers.append((code_name(result.code), result.outputs))
-    refused = ("KERN_INVALID_ARGUMENT", {})
+    refused = ("KERN_INVALID_TASK" if call == "mach_port_space_basic_info" else "KERN_INVALID_ARGUMENT", {})
     strong_enough = 2 + [READ, INSPECT, NAME].index(WEAKEST[call])
     assert answers[0][0] == "KERN_SUCCESS"
     if call == "task_get_special_port":
