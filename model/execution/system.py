@@ -340,7 +340,7 @@ class System:
         return bool(waits) and fields["urefs"].get(slot, 0) == self.profile.urefs_max
 
     def requests_of(self, port: int) -> list[SlotTuple]:
-        """The requests that are in the port's table, those of its names: also those that have fired for send-possible."""
+        """The requests that are in the port's table, those of its names: also those that fired for send-possible."""
         names = (slot for slot in self.state.by_value("port", port) if slot[0] == NAME_SLOT)
         return [request for slot in names if (request := (REQUEST_SLOT, slot[1], slot[2])) in self.state["kind"]]
 

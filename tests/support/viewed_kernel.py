@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
-from sendright.mach.abi.codes import IN_PROGRESS
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import Capabilities
 from sendright.mach.kernel.implementation import Implementation
@@ -57,7 +57,8 @@ class Eager(Viewed):
         for number, task in shown.tasks.items():
             if task.waiting is not None and task.suspend_count == 0:
                 answer = self.kernel.call(number, Call(task.waiting.call, {}, resume=True))
-                if answer.code not in IN_PROGRESS:
+                has_sent = task.waiting.message is not None and answer.code == ReturnCode.MACH_RCV_IN_PROGRESS
+                if has_sent or answer.code not in IN_PROGRESS:
                     return {number: answer}
         return {}
 

@@ -20,7 +20,7 @@ def pair(profile: Profile) -> tuple[Actor, Actor]:
     """Two tasks; the first has a right to the second's port."""
     machine = Machine(profile)
     root = machine.root
-    return root, root.child() if profile.serves("task_create") else machine.booted(1)
+    return root, root.child() if profile.serves("task_create") else machine.booted(profile.boot_tasks - 1)
 
 
 def full(root: Actor) -> int:
