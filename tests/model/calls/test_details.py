@@ -182,10 +182,11 @@ def test_send_rights_are_counted_wherever_they_are(profile: Profile) -> None:
 
 
 def test_kernel_objects_have_kinds() -> None:
-    for profile, device in ((XNU, 19), (GNUMACH, 0)):
+    """The host port of a process that is root's is the privileged one."""
+    for profile, device, host in ((XNU, 19, 4), (GNUMACH, 0, 3)):
         judged = Judged(profile)
         names = (judged.me, judged.named("host_priv"), judged.named("device_priv"), judged.does("mach_host_self"), judged.port())
-        assert [judged.does(KERNEL_OBJECT, name=name) for name in names] == [2, 4, device, 3, 0]
+        assert [judged.does(KERNEL_OBJECT, name=name) for name in names] == [2, 4, device, host, 0]
         once = judged.does("mach_port_extract_right", name=names[-1], disposition=Disposition.MAKE_SEND_ONCE)["poly"]
         assert judged.code(KERNEL_OBJECT, name=once) == "KERN_INVALID_RIGHT"
         judged.run.finish()
