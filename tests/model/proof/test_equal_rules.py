@@ -24,6 +24,7 @@ from sendright.model.execution.kernel_choices import switches_that_choose
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.system import System
 from sendright.model.language.rule import COPY_IN, DELIVER, DESTROY, RULES, Case, Context
+from sendright.model.language.sequences import rules_of
 from sendright.model.language.state import FIELDS, After
 from sendright.model.proof import unseen
 from sendright.model.proof.any_state import ANY_STATE
@@ -297,7 +298,7 @@ def test_arguments_are_those_that_both_profiles_model() -> None:
     asked = 0
     for profile in (OSF, GNUMACH):
         for each in unmodelled_ranges(profile):
-            rule = COPY_IN if each.argument == "descriptors" else each.call
+            rule = COPY_IN if each.argument == "descriptors" else rules_of(each.call, profile)[0]
             k = Context(RULES[rule], ANY_STATE, OSF)
             parameter = k.constants.get("disposition" if rule == COPY_IN else each.argument)
             if parameter is None:  # bits of it are arguments of their own

@@ -9,7 +9,7 @@ import z3
 from support.mutants import Change, instead, quick, seen, telling, then  # noqa: F401 - quick is a fixture
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Notification
+from sendright.mach.abi.rights import Disposition, Notification, PortObject
 from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.invariants.steps import codes, precedence
@@ -17,7 +17,7 @@ from sendright.model.language.actions import drop_held_send, notify, put
 from sendright.model.language.release import release
 from sendright.model.language.rule import COPY_IN, RULES, Context
 from sendright.model.language.sequences import rules_of
-from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.sorts import KIND, OBJECT, Term
 from sendright.model.language.state import After
 from sendright.model.proof.any_state import ANY_STATE
 
@@ -95,7 +95,12 @@ def test_a_right_that_a_trap_takes_though_it_is_not_there(rule: str) -> None:
 
 def test_a_reply_right_that_is_refused_though_it_is_there() -> None:
     title = "the reply name has no right for its disposition"
-    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, k.leads_to_task(k.slot(k["reply"])))) if case.title == title else case])  # noqa: E731
+
+    def leads_to_task(k: Context) -> Term:
+        slot = k.slot(k["reply"])
+        return z3.And(k.before.sends(slot), k.before.object(k.before.port(slot)) == OBJECT.of(PortObject.TASK))
+
+    more: Change = lambda k, case: iter([replace(case, when=z3.Or(case.when, leads_to_task(k))) if case.title == title else case])  # noqa: E731
     assert seen("mach_msg_send", title, (211,), more) == {REFUSALS}
 
 
