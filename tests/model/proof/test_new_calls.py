@@ -99,7 +99,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     for folder in ("mach", "model"):
         shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
     table = package / "mach" / "signatures" / "__init__.py"
-    text = table.read_text("utf-8").replace("*DETAILS)", "*DETAILS, *NEW)")
+    text = table.read_text("utf-8").replace("_TABLE = (", "_TABLE = (*NEW, ")
     (package / "mach" / "signatures" / "new.py").write_text(
         "from sendright.mach.abi.rights import PortObject\n"
         "from sendright.mach.signatures.signature import NAME, RIGHT, Argument, ArgumentType, Output, OutputType, Signature, on_task\n" + SIGNATURES,

@@ -158,7 +158,8 @@ def test_a_result_that_no_rule_says() -> None:
 def test_the_rights_that_arguments_name() -> None:
     found = {call.name: named for call in SIGNATURES.values() if (named := named_rights(call))}
     assert found == {
-        **dict.fromkeys(("mach_msg", "mach_msg_send"), {"dest": "dest_disposition", "reply": "reply_disposition"}),
+        "mach_msg": {"dest": "dest_disposition", "reply": "reply_disposition"},
+        "mach_msg_send": {"dest": "dest_disposition", "reply": "reply_disposition"},
         "mach_port_insert_right": {"poly": "disposition"},
         "mach_port_extract_right": {"name": "disposition"},
         "mach_port_request_notification": {"notify": "notify_disposition"},
