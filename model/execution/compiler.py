@@ -22,7 +22,7 @@ from sendright.model.execution.encoding import _ACCESSORS, _CONSTRUCTORS, DEFAUL
 from sendright.model.execution.state import AFTER, LOOKUPS
 from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
-from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
+from sendright.model.language.sorts import KIND, NUMBERED_ENUMERATIONS, UNBOUNDED, Sorts, Term
 from sendright.model.language.state import FIELDS, Add, After, State, Store, Sweep, Tally
 from sendright.model.language.term_walk import (
     address_of,
@@ -272,7 +272,7 @@ class CaseFunctions:
         case.effect(after)
         self.releases: list[Release] = after.releases
         chosen = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
-        self.roots = [self._roots(release, parameters, chosen) for release in self.releases]
+        self.roots = [self._roots(context.before, release, parameters, chosen) for release in self.releases]
         self.earlier = [self._earlier(context.before, release, parameters, chosen) for release in self.releases]
         """For each release, what the case has queued before it: what finds it, or None if that is nothing."""
         self.chosen = [*chosen, *[release.dying.name() for release in self.releases]]
@@ -312,11 +312,16 @@ class CaseFunctions:
         unknown = {name for name in _free(term) if name not in Translator().constants and identifier(name) not in self.parameters}
         return not used & ghosts and not (over_messages and used & notified) and not unknown
 
-    def _roots(self, release: Release, parameters: list[str], chosen: list[str]) -> tuple[Callable[..., list[Any]], Callable[..., list[Any]]]:
-        """Where a release starts: what finds its slots and its ports."""
+    def _roots(
+        self, before: State, release: Release, parameters: list[str], chosen: list[str]
+    ) -> tuple[Callable[..., list[Any]], Callable[..., list[Any]]]:
+        """Where a release starts: what finds its slots and its ports. A slot that the rule emptied before isn't one."""
         slot, port = z3.Const("x_slot", UNBOUNDED.Slot), z3.Const("x_port", UNBOUNDED.Port)
+        starts = release.starts_at(slot)
+        if release.base.fields["kind"] is not before.fields["kind"]:
+            starts = z3.And(starts, release.base.kind(slot) != KIND.NONE)
         found = []
-        for name, variable, term in (("slot", slot, release.starts_at(slot)), ("port", port, release.roots(port))):
+        for name, variable, term in (("slot", slot, starts), ("port", port, release.roots(port))):
             builder = FunctionBuilder(name, parameters, [], chosen)
             names = {variable.get_id(): "y"}
             points = builder.points(term, [variable], names, "", _DOMAINS[variable.sort().name()])

@@ -854,6 +854,23 @@ def an_answer_that_waits_is_lost_with_its_task(judged: Judged) -> None:
     assert (len(port.queue), port.send_rights, port.lost_send_rights) == (1, 3, 1)
 
 
+def test_a_send_right_that_is_lost_stays_counted_when_its_task_ends() -> None:
+    """So the port is never without senders."""
+    judged = Judged(XNU)
+    name, watch = full_reply_port(judged), judged.port()
+    judged.does("mach_port_insert_right", task=LAST, name=12803, poly=name, disposition=COPY)
+    judged.does("mach_port_mod_refs", name=name, right=Right.SEND, delta=-1)
+    judged.does("mach_msg_receive", port=name)
+    judged.does("mach_port_set_attributes", name=name, flavor=1, info=(0,))
+    assert asks(judged, name, Notification.NO_SENDERS, watch, sync=0, notify_disposition=MAKE_ONCE) == "KERN_SUCCESS"
+    assert asks_the_host(judged, 12803, wait=True, task=2) == "MACH_SEND_IN_PROGRESS"
+    judged.does("task_terminate", task=LAST)
+    port = judged.run.snapshot.ports[port_of(judged, name)]
+    assert (port.send_rights, port.lost_send_rights) == (1, 1)
+    assert judged.code("mach_msg_receive", port=watch) == "MACH_RCV_TIMED_OUT"
+    judged.run.finish()
+
+
 def test_an_answer_that_has_room_is_queued_when_its_task_ends() -> None:
     judged = Judged(XNU)
     name = full_reply_port(judged)
