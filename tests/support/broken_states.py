@@ -102,6 +102,8 @@ def _filled(form: inspect.Type, value: Any, others: dict[str, list[Any]]) -> Ite
         for field in form.fields:
             yield from (msgspec.structs.replace(value, **{field.name: new}) for new in _filled(field.type, getattr(value, field.name), others))
     elif isinstance(form, inspect.DictType):
+        if not value and isinstance(form.key_type, inspect.EnumType) and isinstance(form.value_type, inspect.IntType):
+            yield from ({key: 1} for key in form.key_type.cls)
         for key, each in value.items():
             yield from ({**value, key: new} for new in _filled(form.value_type, each, others))
     elif isinstance(form, inspect.VarTupleType):

@@ -49,7 +49,7 @@ def test_most_calls_succeed_and_most_plans_are_carried_through(profile: Profile,
     table = tuple([(followed(number, plan), weight) for number, (plan, weight) in enumerate(PLANS)])
     monkeypatch.setattr(plans, "PLANS", table)
     small = near_limits(profile)
-    steps = [step for seed in range(60) for _, step, _ in directed_steps(seed, 100, small)]
+    steps = [step for seed in range(100) for _, step, _ in directed_steps(seed, 100, small)]
     assert sum(step.code == ReturnCode.KERN_SUCCESS for step in steps) > 0.7 * len(steps)
     least = 0.7 if profile.boot_tasks == 1 else 0.45  # where no task can be made, there often is none that a plan needs
     assert sum(count for (_, through), count in ends.items() if through) > least * ends.total()

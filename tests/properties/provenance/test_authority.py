@@ -283,7 +283,8 @@ def test_the_end_of_a_task_revokes_what_is_said() -> None:
             for slot in said.others:
                 assert slot not in now or now[slot].kind is SlotKind.DEAD_NAME or now[slot].port not in said.ports
             ended = (change.slot for change in changes(before, after) if change.before.kind)
-            changed = {slot for slot in ended if slot.index != -2 or slot in said.queued}  # the destination of a message that wasn't queued yet
+            unsent = said.queued.keys() | said.others.keys()
+            changed = {slot for slot in ended if slot.index != -2 or slot in unsent}  # the destination of a message that wasn't queued yet
             assert changed == said.own.keys() | said.queued.keys() | said.fired.keys() | said.others.keys()
             died += len(said.others)
             fired += len(said.fired)
