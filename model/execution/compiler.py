@@ -36,6 +36,10 @@ from sendright.model.language.term_walk import (
 )
 
 
+class NoPython(TypeError):
+    """A term has an operation for which there is no Python."""
+
+
 class Translator:
     """z3 terms to Python source. ``bound`` are variables of the generated function; everything else must be known."""
 
@@ -77,7 +81,7 @@ class Translator:
         return counts
 
     def source(self, term: Term, names: dict[int, str], bound: tuple[str, ...] = ()) -> str:
-        """Python source of ``term``; ``names`` has the subterms that are already in variables."""
+        """Python source of ``term``; ``names`` has the subterms that are already in variables. Raises NoPython."""
         if term.get_id() in names:
             return names[term.get_id()]
         if z3.is_var(term):
@@ -115,7 +119,7 @@ class Translator:
                 return f"{part[0]}[{_ACCESSORS[declaration.name()]}]"
             case z3.Z3_OP_UNINTERPRETED:
                 return self._application(declaration.name(), part)
-        raise NotImplementedError(f"no Python for {declaration} in {term}")
+        raise NoPython(f"no Python for {declaration} in {term}")
 
     def _application(self, name: str, part: list[str]) -> str:
         if name in FIELDS and len(part) == len(FIELDS[name].domain):

@@ -16,7 +16,7 @@ import msgspec
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.state.snapshot import Snapshot
-from sendright.model.execution.compiler import FunctionBuilder, compile_function, identifier
+from sendright.model.execution.compiler import FunctionBuilder, NoPython, compile_function, identifier
 from sendright.model.execution.encoding import environment
 from sendright.model.execution.oracle import Judgement, Oracle
 from sendright.model.execution.property_check import CompiledClause, broken_clause, compiled, opened, places_in_words
@@ -125,7 +125,7 @@ def _evaluator(target: Target, profile: Profile) -> Evaluator | None:
     names = (*k.rule.parameters, *k.rule.choices)
     try:
         functions = tuple(_compiled_step(title, clause, names) for title, clause in clauses)
-    except NotImplementedError as error:
+    except NoPython as error:
         raise CannotBeSeen(f"this property speaks of what no run shows: {error}") from error
     return partial(_step_breaks, functions, names, profile)
 
