@@ -80,14 +80,14 @@ def wrong_steps() -> list[Mutant]:
 @pytest.mark.parametrize("mutant", wrong_steps(), ids=lambda mutant: cast(Mutant, mutant).id)
 def test_no_step_can_be_left_out_or_always_run(mutant: Mutant) -> None:
     with wrong(code_of(mutant.unit, mutant.edits), mutant.unit):
-        if mutant.unit.name == "go_on_sending":  # it has one step
-            with pytest.raises(TypeError, match="runs no rule"):
-                missed_of(mutant.rules)
-        elif step_of(mutant) in (LOOK, LOOK_AT_NAME):  # no proof speaks of them, for they depend on no call: a check finds it
+        if step_of(mutant) in (LOOK, LOOK_AT_NAME):  # no proof speaks of them, for they depend on no call: a check finds it
             result = check(ReferenceKernel, Oracle, XNU, 1000, first=witnessed_calls(XNU), minimize_seconds=0)
             assert result.verdict is Verdict.FAILED
         else:
-            assert missed_of(mutant.rules)
+            try:
+                assert missed_of(mutant.rules)
+            except TypeError as error:  # a call without its one step
+                assert str(error).endswith("runs no rule")  # noqa: PT017 - most mutants raise nothing
 
 
 def with_text(unit: Unit, old: str, new: str) -> ast.FunctionDef:
