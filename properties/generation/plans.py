@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
+from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import Disposition, Notification, Place, PortObject, Right, SlotKind
 from sendright.mach.kernel.call import Call
@@ -601,7 +602,9 @@ def a_circle_of_queues(s: Stage) -> _Calls[None]:
 
 
 def a_full_queue_gets_room(s: Stage) -> _Calls[None]:
-    """Senders to a full queue ask for a message when they can send; a message is received from it, or its port dies."""
+    """Senders to a full queue ask for a message when they can send; a message is received from it, maybe without room
+    for it, or its port dies.
+    """
     if not s.profile.send_possible:
         raise Lost
     task = s.actor()
@@ -620,7 +623,10 @@ def a_full_queue_gets_room(s: Stage) -> _Calls[None]:
             if not s.choices.one_in(4):
                 message = {"dest": name, "dest_disposition": int(Disposition.COPY_SEND), "send_notify": True}
                 yield from s.attempt(owner, Call("mach_msg_send", message))
-        if not s.choices.one_in(4):
+        if s.choices.one_in(4):
+            room = {"limit": s.choices.below(natural_size(()))}
+            yield from s.attempt(task, Call("mach_msg_receive", {"port": s.name(task, port, *RECEIVING)} | room))
+        elif not s.choices.one_in(3):
             yield from s.make(task, "mach_msg_receive", port=s.name(task, port, *RECEIVING))
     if s.choices.one_in(2):
         yield from s.kill(port)
@@ -1085,7 +1091,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (a_port_ends_with_its_only_sender, 3),
     (a_ledger_gives_all_it_has, 1),
     (a_server_answers, 2),
-    (a_full_queue_gets_room, 2),
+    (a_full_queue_gets_room, 3),
     (_while_waiting(_waits_to_send), 6),
     (_while_waiting(_waits_to_receive), 3),
     (_while_waiting(_stops), 5),

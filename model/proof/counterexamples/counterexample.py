@@ -36,7 +36,7 @@ SCOPE = Scope(tasks=2, ports=6, names=3, messages=2, descriptors=1, objects=2, p
 """The largest scope that is searched."""
 FIRST_PORTS = 3
 """The ports that a state begins with: a caller's own, the host's, and one more."""
-RLIMIT = 80_000_000
+RLIMIT = 200_000_000
 """How much work the solver does until it finds the first counterexample, in z3's own count: the same on a machine that
 is busy. Most take a tenth of that.
 """
