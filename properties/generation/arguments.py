@@ -151,7 +151,13 @@ def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument,
         return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
+    if signature.name == "mach_port_construct" and argument.name in _OF_A_KIND:
+        return c.one_in(5)
     return c.weighted(((False, 1), (True, 1)))
+
+
+_OF_A_KIND = ("service", "reply", "provisional_reply", "enforce_reply", "exception")
+"""Options for ports of a kind of their own: a port with two of the last four can't be made."""
 
 
 def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
