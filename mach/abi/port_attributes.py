@@ -32,8 +32,8 @@ without ``mpl_``, ``mps_`` and ``mpie_``."""
 
 
 class PortPurpose(IntEnum):
-    """What ``mach_port_construct`` made a port for. It stays so for good. The numbers are ours; the kernel's are those of
-    ``ip_reply_port_semantics`` in ``ipc/ipc_port.h``.
+    """What ``mach_port_construct`` made a port for. It stays so for good. The numbers are ours; the kernel's are those
+    of ``ip_reply_port_semantics`` in ``ipc/ipc_port.h``.
     """
 
     NONE = 0

@@ -342,8 +342,8 @@ def _frees_destination(own: Task, arguments: dict[str, Any], state: Snapshot, pr
 
 
 def _guards_service(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
-    """The guard of a service port comes back when a port-destroyed notification brings its receive right to launchd. The
-    kernel panics if launchd has another name for it by then (``ipc_right_copyout`` in ``ipc/ipc_right.c``).
+    """The guard of a service port comes back when a port-destroyed notification brings its receive right to launchd.
+    The kernel panics if launchd has another name for it by then (``ipc_right_copyout`` in ``ipc/ipc_right.c``).
     """
     if not all(arguments.get(each) for each in ("service", "context_as_guard", "context")):
         return None

@@ -102,7 +102,7 @@ def leave_receiver(after: After, port: Term) -> None:
 
 
 def has_no_options(after: After, port: Term) -> None:
-    """``port`` is made without options, in kernels that have them: no message lends importance, and it has no purpose."""
+    """``port`` is made without options, where there are some: it has no purpose, and no message lends importance."""
     if after.profile.has_guards:
         after.at("is_donating")[port] = z3.BoolVal(False)
         after.at("purpose")[port] = PURPOSE.of(PortPurpose.NONE)

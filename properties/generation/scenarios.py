@@ -181,8 +181,8 @@ def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
 
 
 def ports_for_a_purpose(do: Do, profile: Profile) -> None:
-    """Ports of every purpose, as destinations, as replies, and for exceptions; a service that is throttled; and those that
-    can't be made.
+    """Ports of every purpose, as destinations, as replies, and for exceptions; a service that is throttled; and those
+    that can't be made.
     """
     if not profile.has_guards:
         return

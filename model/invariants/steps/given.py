@@ -79,7 +79,7 @@ def stored(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 
 def _needs_reply_port(x: Transition, dest: Term, reply: Term) -> Term:
-    """Both are rights to live ports. The destination's enforces reply port semantics, and the other is no reply port."""
+    """Both are rights to live ports: ``dest`` to one that needs a reply port, ``reply`` to one that is none."""
     b, live = x.before, z3.And(*[x.before.kind(slot) != KIND.DEAD_NAME for slot in (dest, reply)])
     enforces, replies = (b.purpose(b.port(slot)) == PURPOSE.of(each) for slot, each in ((dest, PortPurpose.ENFORCED), (reply, PortPurpose.REPLY)))
     return z3.And(live, enforces, z3.Not(replies))
