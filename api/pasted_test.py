@@ -13,7 +13,7 @@ from sendright.properties.generation.calls import near_limits
 from sendright.properties.minimization.symbolic_calls import ResultRef, SymbolicCall, names_in, to_symbolic
 from sendright.reports.call_text import answer_in_words
 from sendright.reports.escape import one_line
-from sendright.reports.findings import CLAUSE_LABELS, HEADLINES, call_at
+from sendright.reports.findings import CLAUSE_LABELS, HEADLINES, call_at, case_words
 
 _WORDS: dict[ArgumentType, type[Right] | type[Disposition]] = {ArgumentType.RIGHT: Right, ArgumentType.DISPOSITION: Disposition}
 """Types of arguments whose numbers have names in the API."""
@@ -68,7 +68,7 @@ def _comment(trace: Trace) -> list[str]:
         return []
     violation = trace.violations[0]
     headline = HEADLINES[violation.kind].format(call=call_at(trace, violation.step) or "booting")
-    clause = one_line(violation.clause.partition("; ")[0])
+    clause = one_line(case_words(violation.clause.partition("; ")[0]))
     return [f"    # {headline}.", f"    # {CLAUSE_LABELS[violation.kind]}: {clause}"]
 
 

@@ -6,6 +6,7 @@ They share one check of the kernel, which the first of them makes. A call's test
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -132,8 +133,9 @@ class CallItem(pytest.Item):
         """The command that runs this test again, with the same calls."""
         suite = self.parent
         assert isinstance(suite, Suite)
-        numbers = " ".join(f"--sendright-{name} {number}" for name, number in suite.options.numbers.items())
-        return f"pytest -m sendright -k {self.name} --sendright-sut {suite.options.sut} --sendright-profile {suite.profile.name} {numbers}"
+        numbers = [word for name, number in suite.options.numbers.items() for word in (f"--sendright-{name}", str(number))]
+        command = ["pytest", "-m", "sendright", "-k", self.name, "--sendright-sut", suite.options.sut, "--sendright-profile", suite.profile.name]
+        return shlex.join([*command, *numbers])
 
 
 class _Summary(msgspec.Struct):
