@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +13,7 @@ import typer
 from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.clusters import cluster
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude, version, write_files
@@ -23,8 +22,6 @@ from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from sendright.properties.audit.questions import Question
 
 STANDARD_INPUT = "-"
@@ -101,18 +98,20 @@ def audit(
         _known_form(form)
     questions = _questions(reach or [], path, cut)
     from sendright.properties.audit.audit import Log
+    from sendright.model.proof.processes.cluster import Watch
     from sendright.properties.audit.many import WorkersDied, audit_logs
 
     each = [Log(name, form, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
     try:
-        with ProgressBar("auditing", quiet) as progress, _executor(on) as executor:
+        with ProgressBar("auditing", quiet) as progress, cluster(on) as found:
             result = audit_logs(
                 groups,
                 questions=questions,
                 fail_on=Severity[fail_on.name.upper()],
                 jobs=jobs or os.cpu_count() or 1,
-                executor=executor,
+                executor=None if found is None else found.executor,
+                problem=None if found is None else Watch(found).problem,
                 on_progress=progress.update,
             )
     except WorkersDied as error:
@@ -174,20 +173,6 @@ def _questions(reach: list[str], path: tuple[str, str] | None, cut: bool) -> lis
         raise BadInput(str(error)) from error
     questions = [Question("who-can-reach", name, cut=cut) for name in reach]
     return questions + ([Question("path", path[1], path[0], cut)] if path is not None else [])
-
-
-@contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    if address is None:
-        yield None
-        return
-    from sendright.model.proof.processes.cluster import NoCluster, cluster
-
-    try:
-        with cluster(address) as executor:
-            yield executor
-    except NoCluster as error:
-        raise BadInput(f"--on: {error}") from error
 
 
 def _needs_the_store() -> None:

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from sendright.cli.audit import audit
-from sendright.cli.bad_input import BadInput
+from sendright.cli.bad_input import BadInput, NotThere
 from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.check_server import check_server
@@ -104,6 +104,8 @@ def main(arguments: Sequence[str]) -> int:
         return status if isinstance(status, int) else 0
     except (BadInput, BadScript, UnknownProfile) as error:
         return _refuse(str(error), ExitStatus.BAD_INPUT)
+    except NotThere as error:
+        return _refuse(str(error), ExitStatus.CRASHED)
     except typer.TyperException as error:
         return _refuse(_usage(error), ExitStatus.BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.clusters import cluster
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
@@ -24,7 +23,6 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun, script_text
 
 if TYPE_CHECKING:
-    from sendright.model.proof.processes.cluster import Cluster
     from sendright.model.proof.solver.cache import Cache
 
 
@@ -124,7 +122,7 @@ def prove(
     also = Also(second_solver=_second_solver(second_solver), scripts=smtlib is not None)
     scripts = None if smtlib is None else Scripts(smtlib)
     kept = None if no_cache or on is not None else open_own_cache(cache)
-    with ProgressBar("proving", quiet) as progress, _cluster(on) as found:
+    with ProgressBar("proving", quiet) as progress, cluster(on) as found:
         result = run_prove(
             kernel_profile,
             calls=call,
@@ -169,20 +167,6 @@ def _second_solver(name: str | None) -> str | None:
     return name
 
 
-@contextmanager
-def _cluster(address: str | None) -> Iterator[Cluster | None]:
-    if address is None:
-        yield None
-        return
-    from sendright.model.proof.processes.cluster import NoCluster, connected
-
-    try:
-        with connected(address) as found:
-            yield found
-    except NoCluster as error:
-        raise BadInput(f"--on: {error}") from error
-
-
 def _crashed(result: ProofResult) -> list[str]:
     """What died, and what isn't decided for that reason, in words."""
     lost = [one for one in result.obligations if one.verdict is Verdict.CRASHED]
@@ -211,7 +195,7 @@ def open_own_cache(named: Path | None) -> Cache | None:
     Raises BadInput if the named folder can't be trusted.
     """
     from sendright.model.proof.solver.cache import NoKey, open_cache
-    from sendright.model.proof.solver.own_files import Unusable
+    from sendright.mach.own_files import Unusable
 
     try:
         opened = open_cache(named)

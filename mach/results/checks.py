@@ -60,6 +60,12 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     not_modelled: dict[str, int] = {}
     """Number of an argument that the profile doesn't model, in words -> how often it was drawn. No call had it."""
     interrupted: bool = False
+    earlier: int = 0
+    """How many runs that failed in earlier checks were tried first."""
+    planned: int = 0
+    """How many runs there would have been, if nothing had failed and nothing had stopped the check; 0: not known."""
+    time_is_up: bool = False
+    """The check was stopped because it had taken as long as it may (``--max-time``)."""
     message: str = ""
 
 
