@@ -13,11 +13,12 @@ import typer
 from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.clusters import cluster
-from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet
+from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, version, write_files
-from sendright.cli.streams import complain, show, show_json
+from sendright.cli.reporting import check_files, conclude, one_form, today, version, write_files
+from sendright.cli.streams import complain, show, show_json, write
 from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 
@@ -41,9 +42,9 @@ def audit(
     logs: Annotated[
         list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs; each is taken to come from a different host. - is standard input.")
     ] = None,
-    form: Annotated[
+    log_format: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="NAME", help="Format of the logs, instead of detecting it (--list-formats lists them)."),
+        typer.Option("--log-format", "-f", metavar="NAME", help="Format of the logs, instead of detecting it (--list-formats lists them)."),
     ] = None,
     same_host: Annotated[bool, typer.Option("--same-host", help="Treat all logs as one host's, and read them in the given order.")] = False,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 on a finding of this severity or worse.")] = FailOn.warning,
@@ -62,6 +63,15 @@ def audit(
     ] = None,
     html: HtmlFile = None,
     sarif: SarifFile = None,
+    baseline: BaselineFile = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="[text|json|markdown]",
+            help="Form of the result on standard output; markdown: a summary for a pull request. (A log's format is taken as --log-format.)",
+        ),
+    ] = "text",
     json: Json = False,
     quiet: Quiet = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules that an audit checks, and exit.")] = False,
@@ -93,15 +103,16 @@ def audit(
     paths = list(dict.fromkeys(logs or []))
     if not paths:
         raise BadInput("no log given (name one or more, or - for standard input)")
-    check_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
-    if form is not None:
-        _known_form(form)
+    known = baseline and read_baseline(baseline)
+    output, log_format = _forms(form, log_format, json)
+    check_files({"--html": html, "--sarif": sarif}, [*map(Path, paths), *([baseline] if baseline else [])])
     questions = _questions(reach or [], path, cut)
-    from sendright.properties.audit.audit import Log
+    greet(on)
     from sendright.model.proof.processes.cluster import Watch
+    from sendright.properties.audit.audit import Log
     from sendright.properties.audit.many import WorkersDied, audit_logs
 
-    each = [Log(name, form, str(Path(name).absolute())) for name in paths]
+    each = [Log(name, log_format, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
     try:
         with ProgressBar("auditing", quiet) as progress, cluster(on) as found:
@@ -117,10 +128,31 @@ def audit(
     except WorkersDied as error:
         complain(str(error))
         return ExitStatus.CRASHED
-    return _finish(result, len(paths), html, sarif, json, shlex.join(["sendright", "audit", *paths]))
+    from sendright.reports.baseline import audit_with_baseline
+
+    result = audit_with_baseline(result, known, today())
+    return _finish(result, len(paths), html, sarif, output, shlex.join(["sendright", "audit", *paths]))
 
 
-def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, json: bool, command: str) -> int:
+def _forms(form: str, log_format: str | None, json: bool) -> tuple[Format, str | None]:
+    """The form of the result, and that of the logs, from ``--format`` and ``--log-format``. Raises BadInput."""
+    from sendright.impl.recordings.read import form_names
+
+    output = Format.text
+    if form in Format.__members__:
+        output = Format(form)
+    elif form in form_names():
+        log_format = log_format or form
+    else:
+        known = ", ".join(Format.__members__)
+        raise BadInput(f"--format: unknown format {form!r} (choose one of {known}, or a log's: {', '.join(form_names())})")
+    if log_format is not None and log_format not in form_names():
+        raise BadInput(f"--log-format: unknown format {log_format!r} (choose one of {', '.join(form_names())})")
+    one_form(json, output)
+    return Format.json if json else output, log_format
+
+
+def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, output: Format, command: str) -> int:
     refused = [words for group in result.groups for words in group.refused]
     if len(refused) == logs:
         more = f" (and {len(refused) - 1} more that can't be read)" if len(refused) > 1 else ""
@@ -141,7 +173,11 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
     written = write_files(files, failed)
 
     def say() -> None:
-        if json:
+        if output is Format.markdown:
+            from sendright.reports.markdown import audit_markdown
+
+            write(audit_markdown(result, command))
+        elif output is Format.json:
             show_json(_data(result) | {"reports": [str(file) for file in written]})
         else:
             from sendright.reports.audit.terminal import audit_terminal
@@ -152,10 +188,13 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
 
 
 def _data(result: AuditResult) -> dict[str, Any]:
+    from sendright.reports.fingerprints import audit_fingerprint
+
     data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
     data["fail_on"] = result.fail_on.word
     for found, finding in zip(data["findings"], result.findings, strict=True):
         found["severity"] = finding.severity.word
+        found["fingerprint"] = audit_fingerprint(finding)
     for group in data["groups"]:
         del group["findings"]  # they are above, all together
     return data
@@ -181,13 +220,6 @@ def _needs_the_store() -> None:
         import numpy  # noqa: F401
     except ImportError as error:
         raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
-
-
-def _known_form(form: str) -> None:
-    from sendright.impl.recordings.read import form_names
-
-    if form not in form_names():
-        raise BadInput(f"--format: unknown format {form!r} (choose one of {', '.join(form_names())})")
 
 
 def _list(rules: bool, json: bool) -> int:

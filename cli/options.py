@@ -53,7 +53,7 @@ TraceFile = Annotated[
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=1024, metavar="N", help="Number of processes. The result is the same with any number.")]
 OnCluster = Annotated[
     str | None,
-    typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…, whose workers need the same sendright, and the current directory."),
+    typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…, whose workers need the same sendright and this directory."),
 ]
 MaxTime = Annotated[
     str | None,

@@ -11,8 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.clusters import cluster
-from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet
+from sendright.cli.options import (
+    DEFAULT_REPORTS,
+    BaselineFile,
+    Format,
+    HtmlFile,
+    Json,
+    JunitFile,
+    OutputFormat,
+    ProfileName,
+    Quiet,
+    ReportDirectory,
+    SarifFile,
+)
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.smtlib import Scripts
@@ -63,6 +76,8 @@ def prove(
         typer.Option("--reach", metavar="SECONDS", min=0, help="How long to look for runs from boot to the counterexamples; 0: not at all."),
     ] = 3.0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
+    baseline: BaselineFile = None,
+    form: OutputFormat = Format.text,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -103,13 +118,15 @@ def prove(
       130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
-    outputs.prepare()
+    known = baseline and read_baseline(baseline)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known)
+    outputs.prepare([baseline] if baseline else [])
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
     if redundant:
         return _redundant(profile, outputs, call, invariant, quiet)
     if on is not None and cache is not None:
         raise BadInput("--cache: a cluster uses no cache (leave out --cache or --on)")
+    greet(on)
     from sendright.model.proof.prove import UnknownSelection, proof_tasks
     from sendright.model.proof.prove import prove as run_prove
     from sendright.model.proof.solver.questions import Also
@@ -194,8 +211,8 @@ def open_own_cache(named: Path | None) -> Cache | None:
 
     Raises BadInput if the named folder can't be trusted.
     """
-    from sendright.model.proof.solver.cache import NoKey, open_cache
     from sendright.mach.own_files import Unusable
+    from sendright.model.proof.solver.cache import NoKey, open_cache
 
     try:
         opened = open_cache(named)

@@ -7,7 +7,6 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast, get_args
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -19,11 +18,11 @@ from sendright.mach.kernel.profiles import Profile, UnknownProfile
 from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.trace import Trace, Violation, ViolationKind
+from sendright.mach.state.trace import Trace, ViolationKind
 from sendright.model.proof.processes.workers import Lost
 from sendright.properties.checking.runs import RECEIVED_IN, EarlierRun, KnownRun, PlannedRun, RunFound, Runner, RunnerFactory, TimeIsUp
 from sendright.properties.coverage.situations import situations
-from sendright.properties.distribution.pool import Failed, Pool, Processes
+from sendright.properties.distribution.pool import Failed, Pool, Processes, WorkersDied
 from sendright.properties.generation.calls import blocks, near_limits
 from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
 from sendright.properties.runs.judged_run import Oracle
@@ -44,10 +43,6 @@ __all__ = ["EXAMPLES", "RECEIVED_IN", "SEED", "STEPS", "KnownRun", "SpecifiedOra
 Part: TypeAlias = tuple[int, tuple[PlannedRun, ...]]
 """Runs that a process gets at once, and their number among all such parts."""
 Found: TypeAlias = tuple[RunFound, ...]
-
-
-class WorkersDied(Exception):
-    """The processes that made runs died. The message is one line."""
 
 
 class SpecifiedOracle(Oracle, Protocol):
@@ -143,7 +138,17 @@ def check(
         except KeyboardInterrupt:
             interrupted = True
             minimized.append((failing, minimizer.stopped()))
-    return checker.result(seed, interrupted, minimized)
+    return checker.result(seed, interrupted, _different(minimized))
+
+
+def _different(minimized: Sequence[tuple[_FailingRun, MinimizedRun]]) -> list[tuple[_FailingRun, MinimizedRun]]:
+    """Without those that turned out to fail as an earlier one does, once they were small."""
+    kept: dict[tuple[str, ...], tuple[_FailingRun, MinimizedRun]] = {}
+    for failing, found in minimized:
+        violation, steps = found.trace.violations[0], found.trace.steps
+        call = steps[violation.step].call if 0 <= violation.step < len(steps) else ""
+        kept.setdefault((violation.kind, violation.clause, call), (failing, found))
+    return list(kept.values())
 
 
 class _FailingRun(NamedTuple):
@@ -349,7 +354,8 @@ class _Checker:
             minimized_from=0 if first is None else len(first[0].trace.steps),
             script=_script(traces[0]) if traces else None,
             others=tuple(
-                OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found, len(self.earlier))) for failing, found in minimized[1:]
+                OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found, len(self.earlier)))
+                for failing, found in minimized[1:]
             ),
             not_compared=tuple(not_compared(self.capabilities, [name for name in SIGNATURES if self.profile.serves(name)])),
             not_made=dict(self.not_made.most_common()),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import platformdirs
 
 from sendright.mach.json_text import read_json
 from sendright.mach.own_files import Unusable, folder_in, own_folder, read_own
-from sendright.mach.signatures import SIGNATURES, Signature
+from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
 from sendright.mach.state.trace import Trace
 from sendright.properties.checking.runs import EarlierRun
 from sendright.properties.minimization.symbolic_calls import ResultRef, SymbolicCall, to_symbolic
@@ -129,19 +129,32 @@ def _calls(kept: Sequence[_Kept]) -> EarlierRun | None:
         numbers = (one.number, one.caller, one.shortage, one.creates or 0)
         if signature is None or not all(0 <= number < 1 << 31 for number in numbers):
             return None
-        arguments = _arguments(one.arguments, signature)
+        arguments = {} if one.resume else _arguments(one.arguments, signature)
         if arguments is None:
             return None
         calls.append(SymbolicCall(one.number, one.caller, one.name, arguments, one.shortage, one.stop, one.resume, one.creates))
     return calls
 
 
+_SEQUENCES = (
+    ArgumentType.PORTS,
+    ArgumentType.SECURITY_TOKEN,
+    ArgumentType.AUDIT_TOKEN,
+    ArgumentType.DESCRIPTORS,
+    ArgumentType.LIMITS,
+)
+
+
 def _arguments(given: dict[str, Any], signature: Signature) -> dict[str, Any] | None:
-    names = {argument.name for argument in signature.arguments}
+    """The arguments of a call; None if they aren't those of the signature."""
+    types = {argument.name: argument.type for argument in signature.arguments}
+    if not given.keys() <= types.keys() or any(argument.required and argument.name not in given for argument in signature.arguments):
+        return None
     try:
-        return {name: _value(value, _DEPTH) for name, value in given.items()} if given.keys() <= names else None
+        values = {name: _value(value, _DEPTH) for name, value in given.items()}
     except ValueError:
         return None
+    return values if all(isinstance(value, tuple) == (types[name] in _SEQUENCES) for name, value in values.items()) else None
 
 
 def _value(value: object, depth: int) -> Any:
@@ -159,10 +172,3 @@ def _value(value: object, depth: int) -> Any:
     if isinstance(value, list) and depth and len(value) <= MOST_CALLS:
         return tuple([_value(each, depth - 1) for each in value])
     raise ValueError("not a value of an argument")
-
-
-def failing_traces(failure: Trace | None, others: Sequence[Trace]) -> Iterator[Trace]:
-    """The failing runs of a check's result."""
-    if failure is not None and failure.violations:
-        yield failure
-    yield from others

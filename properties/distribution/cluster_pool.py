@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Generic
 
 from sendright.mach.interrupt import POLL, stop_if_interrupted
-from sendright.model.proof.processes.cluster import WITHOUT_WORKERS, Cluster, Watch, own_version, result_of
+from sendright.model.proof.processes.cluster import Cluster, Watch, own_version, result_of, wait_for_workers
 from sendright.model.proof.processes.workers import Lost
 from sendright.properties.distribution.pool import AHEAD, Answer, Failed, Item
 from sendright.properties.distribution.there import Refused, work_there
@@ -27,18 +26,13 @@ class ClusterPool(Generic[Item, Answer]):
     """The workers of a cluster. ``prepare`` and all items must be picklable."""
 
     def __init__(self, on: Cluster, prepare: Callable[[], Callable[[Item], Answer]]) -> None:
-        """As ``Processes``. Raises ClusterLost if the cluster has no workers, after a few seconds."""
+        """As ``Processes``. Raises NoCluster if the cluster has no workers, after a few seconds."""
         self._on = on
         self._watch = Watch(on)
         self._setting = pickle.dumps((os.getcwd(), prepare))
         self._version = own_version(*ROOTS)
         self._waiting: dict[Future[bytes], Item] = {}
-        deadline = time.monotonic() + WITHOUT_WORKERS
-        while not (workers := on.workers()):
-            stop_if_interrupted()
-            if not on.is_connected() or time.monotonic() > deadline:
-                raise ClusterLost(self._watch.idle if on.is_connected() else self._watch.gone)
-            time.sleep(POLL)
+        workers = wait_for_workers(on)
         self._most = AHEAD * workers
 
     @property

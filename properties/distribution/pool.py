@@ -30,6 +30,10 @@ class Failed(Exception):
     """What works raised an error that isn't a finding: a bug of sendright. The message is one line."""
 
 
+class WorkersDied(Exception):
+    """The processes that worked died. The message is one line."""
+
+
 class Pool(Protocol[Item, Answer]):
     """Processes that work on items."""
 

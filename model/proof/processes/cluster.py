@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
-import socket
 import sys
 import threading
 import time
@@ -24,6 +22,7 @@ from typing import Any, TypeVar
 import z3
 
 from sendright.mach.interrupt import POLL, stop_if_interrupted
+from sendright.model.proof.processes.greeting import TIMEOUT, NoCluster, greeted
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.solver.own_source import sources
 
@@ -34,9 +33,6 @@ ATTEMPTS = 3
 """How often an item is tried on a cluster, if the process that works on it dies."""
 
 
-TIMEOUT = 3.0
-"""Seconds after which nothing answers at an address, or doesn't speak as a Dask scheduler does."""
-
 LOOK = 1.0
 """Seconds between two looks whether there are workers."""
 
@@ -45,17 +41,6 @@ ASK = 2.0
 
 WITHOUT_WORKERS = 5.0
 """Seconds after which the work is given up if there are none."""
-
-_LONGEST_GREETING = 1 << 20
-"""Bytes of a scheduler's first message at most."""
-
-
-class NoCluster(Exception):
-    """There is no cluster at an address. The message is one line."""
-
-
-class BadAddress(NoCluster):
-    """The address isn't one of a Dask scheduler, whatever runs there."""
 
 
 class OtherSendright(Exception):
@@ -77,12 +62,14 @@ class Cluster:
 @contextmanager
 def connected(address: str) -> Iterator[Cluster]:
     """The Dask cluster at ``address``. Its workers need this package. Raises NoCluster, after a few seconds at most."""
-    _greeted(address)
+    greeted(address)
     try:
         import distributed  # noqa: F401
     except ImportError as error:
         raise NoCluster(f"{address}: needs the package distributed (pip install 'sendright[distributed]')") from error
     _silence("distributed", "tornado", "asyncio")
+    if address.startswith(("tls", "wss")):
+        _needs_certificates(address)
     client = _client(address)
     try:
         yield Cluster(address, client.get_executor(pure=False, retries=ATTEMPTS), lambda: client.status == "running", partial(_workers, client))
@@ -91,25 +78,16 @@ def connected(address: str) -> Iterator[Cluster]:
             client.close(timeout=1)
 
 
-def _greeted(address: str) -> None:
-    """See whether what listens at ``address`` speaks first, in the way of a Dask scheduler. Dask itself would wait for
-    a silent one, and take an HTTP server's answer for a length. Raises NoCluster."""
-    parts = re.fullmatch(r"(?a:([a-z]+)://)?(\[[0-9a-fA-F:.%]+\]|[\w.-]+):(\d{1,5})/?", address)
-    scheme = (parts[1] or "tcp") if parts else ""
-    if parts is None or scheme not in ("tcp", "tls", "ws", "wss", "ucx") or not 0 < int(parts[3]) < 1 << 16:
-        raise BadAddress(f"{address}: not the address of a Dask scheduler (write it as tcp://HOST:PORT)")
+def _needs_certificates(address: str) -> None:
+    """Raises NoCluster if Dask has none for its encrypted connections."""
+    from distributed.security import Security
+
     try:
-        with socket.create_connection((parts[2].strip("[]"), int(parts[3])), TIMEOUT) as connection:
-            if scheme != "tcp":
-                return
-            connection.settimeout(TIMEOUT)
-            greeting = connection.recv(8, socket.MSG_WAITALL)
-    except TimeoutError:
-        raise NoCluster(f"{address}: no Dask scheduler answers there: it was silent for {TIMEOUT:g} s (check the address)") from None
-    except OSError as error:
-        raise NoCluster(f"{address}: no Dask scheduler answers there: {error.strerror or error} (start one, or check the address)") from None
-    if len(greeting) < 8 or int.from_bytes(greeting, "little") > _LONGEST_GREETING:
-        raise NoCluster(f"{address}: no Dask scheduler answers there, but something else (check the address)")
+        context = Security().get_connection_args("client").get("ssl_context")
+    except Exception as error:  # what can be wrong with a certificate has many names
+        raise NoCluster(f"{address}: Dask's certificates can't be used: {' '.join(str(error).split())} (see distributed.comm.tls)") from error
+    if context is None:
+        raise NoCluster(f"{address}: needs certificates (name them in Dask's configuration, distributed.comm.tls)")
 
 
 def _client(address: str) -> Any:
@@ -130,8 +108,7 @@ def _client(address: str) -> Any:
     found = made[0] if made else TimeoutError("it doesn't answer")
     if isinstance(found, Exception):
         words = " ".join(str(found).split()) or type(found).__name__
-        secure = " (tls needs a Dask configuration with certificates)" if address.startswith("tls") else ""
-        raise NoCluster(f"{address}: no Dask scheduler answers there: {words}{secure}") from found
+        raise NoCluster(f"{address}: no Dask scheduler answers there: {words} (start one, or check the address)") from found
     return found
 
 
@@ -148,6 +125,18 @@ def _workers(client: Any) -> int:
         return len(client.sync(client.scheduler.ncores, callback_timeout=ASK))
     except Exception:  # whatever goes wrong, it doesn't say
         return 0
+
+
+def wait_for_workers(on: Cluster) -> int:
+    """How many workers the cluster has, once it has one. Raises NoCluster if it has none for a while."""
+    watch = Watch(on)
+    while not (workers := on.workers()):
+        stop_if_interrupted()
+        problem = watch.problem()
+        if problem is not None:
+            raise NoCluster(problem)
+        time.sleep(POLL)
+    return workers
 
 
 class Watch:
