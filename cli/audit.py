@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,16 +13,16 @@ import typer
 from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet
+from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, version, write_files
-from sendright.cli.streams import complain, show, show_json
+from sendright.cli.reporting import check_files, conclude, one_form, today, version, write_files
+from sendright.cli.streams import complain, show, show_json, write
 from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from sendright.properties.audit.questions import Question
 
 STANDARD_INPUT = "-"
@@ -44,9 +42,9 @@ def audit(
     logs: Annotated[
         list[str] | None, typer.Argument(metavar="LOG...", help="Recorded logs; each is taken to come from a different host. - is standard input.")
     ] = None,
-    form: Annotated[
+    log_format: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="NAME", help="Format of the logs, instead of detecting it (--list-formats lists them)."),
+        typer.Option("--log-format", "-f", metavar="NAME", help="Format of the logs, instead of detecting it (--list-formats lists them)."),
     ] = None,
     same_host: Annotated[bool, typer.Option("--same-host", help="Treat all logs as one host's, and read them in the given order.")] = False,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit with status 1 on a finding of this severity or worse.")] = FailOn.warning,
@@ -65,6 +63,15 @@ def audit(
     ] = None,
     html: HtmlFile = None,
     sarif: SarifFile = None,
+    baseline: BaselineFile = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="[text|json|markdown]",
+            help="Form of the result on standard output; markdown: a summary for a pull request. (A log's format is taken as --log-format.)",
+        ),
+    ] = "text",
     json: Json = False,
     quiet: Quiet = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules that an audit checks, and exit.")] = False,
@@ -96,32 +103,56 @@ def audit(
     paths = list(dict.fromkeys(logs or []))
     if not paths:
         raise BadInput("no log given (name one or more, or - for standard input)")
-    check_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
-    if form is not None:
-        known_form(form)
+    known = baseline and read_baseline(baseline)
+    output, log_format = _forms(form, log_format, json)
+    check_files({"--html": html, "--sarif": sarif}, [*map(Path, paths), *([baseline] if baseline else [])])
     questions = _questions(reach or [], path, cut)
+    greet(on)
+    from sendright.model.proof.processes.cluster import Watch
     from sendright.properties.audit.audit import Log
     from sendright.properties.audit.many import WorkersDied, audit_logs
 
-    each = [Log(name, form, str(Path(name).absolute())) for name in paths]
+    each = [Log(name, log_format, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
     try:
-        with ProgressBar("auditing", quiet) as progress, _executor(on) as executor:
+        with ProgressBar("auditing", quiet) as progress, cluster(on) as found:
             result = audit_logs(
                 groups,
                 questions=questions,
                 fail_on=Severity[fail_on.name.upper()],
                 jobs=jobs or os.cpu_count() or 1,
-                executor=executor,
+                executor=None if found is None else found.executor,
+                problem=None if found is None else Watch(found).problem,
                 on_progress=progress.update,
             )
     except WorkersDied as error:
         complain(str(error))
         return ExitStatus.CRASHED
-    return _finish(result, len(paths), html, sarif, json, shlex.join(["sendright", "audit", *paths]))
+    from sendright.reports.baseline import audit_with_baseline
+
+    result = audit_with_baseline(result, known, today())
+    return _finish(result, len(paths), html, sarif, output, shlex.join(["sendright", "audit", *paths]))
 
 
-def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, json: bool, command: str) -> int:
+def _forms(form: str, log_format: str | None, json: bool) -> tuple[Format, str | None]:
+    """The form of the result, and that of the logs, from ``--format`` and ``--log-format``. Raises BadInput."""
+    from sendright.impl.recordings.read import form_names
+
+    output = Format.text
+    if form in Format.__members__:
+        output = Format(form)
+    elif form in form_names():
+        log_format = log_format or form
+    else:
+        known = ", ".join(Format.__members__)
+        raise BadInput(f"--format: unknown format {form!r} (choose one of {known}, or a log's: {', '.join(form_names())})")
+    if log_format is not None and log_format not in form_names():
+        raise BadInput(f"--log-format: unknown format {log_format!r} (choose one of {', '.join(form_names())})")
+    one_form(json, output)
+    return Format.json if json else output, log_format
+
+
+def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, output: Format, command: str) -> int:
     nothing = nothing_read(result, logs)
     if nothing is not None:
         raise BadInput(nothing)
@@ -139,7 +170,11 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
     written = write_files(files, failed)
 
     def say() -> None:
-        if json:
+        if output is Format.markdown:
+            from sendright.reports.markdown import audit_markdown
+
+            write(audit_markdown(result, command))
+        elif output is Format.json:
             show_json(_data(result) | {"reports": [str(file) for file in written]})
         else:
             from sendright.reports.audit.terminal import audit_terminal
@@ -162,10 +197,13 @@ def nothing_read(result: AuditResult, logs: int) -> str | None:
 
 
 def _data(result: AuditResult) -> dict[str, Any]:
+    from sendright.reports.fingerprints import audit_fingerprint
+
     data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
     data["fail_on"] = result.fail_on.word
     for found, finding in zip(data["findings"], result.findings, strict=True):
         found["severity"] = finding.severity.word
+        found["fingerprint"] = audit_fingerprint(finding)
     for group in data["groups"]:
         del group["findings"]  # they are above, all together
     return data
@@ -183,20 +221,6 @@ def _questions(reach: list[str], path: tuple[str, str] | None, cut: bool) -> lis
         raise BadInput(str(error)) from error
     questions = [Question("who-can-reach", name, cut=cut) for name in reach]
     return questions + ([Question("path", path[1], path[0], cut)] if path is not None else [])
-
-
-@contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    if address is None:
-        yield None
-        return
-    from sendright.model.proof.processes.cluster import NoCluster, cluster
-
-    try:
-        with cluster(address) as executor:
-            yield executor
-    except NoCluster as error:
-        raise BadInput(f"--on: {error}") from error
 
 
 def needs_the_store() -> None:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
+from sendright.cli.bad_input import BadInput, NotThere
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet, pool_of
+from sendright.cli.durations import seconds_of
+from sendright.cli.implementations import REFERENCE, NamedKernel, implementation_factory, profile_for
 from sendright.cli.options import (
     DEFAULT_REPORTS,
+    BaselineFile,
+    Database,
     FaultName,
+    Format,
     HtmlFile,
+    Jobs,
     Json,
     JunitFile,
+    MaxTime,
+    NoDatabase,
+    OnCluster,
+    OutputFormat,
     ProfileOfSut,
     Quiet,
     ReportDirectory,
@@ -24,9 +37,13 @@ from sendright.cli.options import (
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
-from sendright.cli.streams import show, show_json
+from sendright.cli.streams import complain, show, show_json
+from sendright.mach.results.checks import CheckResult
 from sendright.mach.state.trace import Trace
 from sendright.reports.rerun import Rerun, script_text
+
+if TYPE_CHECKING:
+    from sendright.properties.checking.failures import FailureDatabase
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 
@@ -39,7 +56,14 @@ def check(
     fault: FaultName = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults that --fault accepts, and check nothing.")] = False,
     sut: Sut = REFERENCE,
+    max_time: MaxTime = None,
+    jobs: Jobs = 1,
+    on: OnCluster = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
+    database: Database = None,
+    no_database: NoDatabase = False,
+    baseline: BaselineFile = None,
+    form: OutputFormat = Format.text,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -58,6 +82,9 @@ def check(
     an origin. It minimizes a failing run until every remaining call is needed, and writes it to --report-dir as an
     HTML page and as a script for [bold]sendright replay[/bold].
 
+    Failing runs are also kept in your own cache directory, or in --database. The next check of the same kernel tries
+    them first. With --baseline the check goes on after a failing run, so that an accepted finding hides no new one.
+
     [bold]Examples[/bold]
 
       sendright check
@@ -65,6 +92,8 @@ def check(
       sendright check --fault move-send-keeps-sender
       sendright check --sut mykernel:Kernel --junit results.xml
       sendright check --sut gnumach --steps 30
+      sendright check -n 100000 --max-time 10m -j 4
+      sendright check --baseline accepted.toml --format markdown >> "$GITHUB_STEP_SUMMARY"
       sendright check --sut "stdio:./driver" --profile gnumach
       sendright check --examples 1 --trace run.json && sendright graph run.json
 
@@ -73,41 +102,79 @@ def check(
       0    every call did what the specification says
       1    a call did something else
       2    the input or the command line is wrong
-      3    the kernel crashed or hung
-      4    undetermined: no call was made
+      3    the kernel crashed or hung, or a process or the cluster that should work is lost
+      4    undetermined: no call was made, or the time was up before the first random run
       130  interrupted, and no failure was found
     """
     if list_faults:
         return _list_faults(json)
+    greet(on)
     factory = implementation_factory(sut, fault)
     kernel_profile = profile_for(profile, factory)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
-    outputs.prepare()
+    seconds = seconds_of("--max-time", max_time)
+    outputs = Outputs(
+        directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, form=form, baseline=baseline and read_baseline(baseline)
+    )
+    outputs.prepare([baseline] if baseline else [])
+    kept = None if no_database else _database(database)
+    kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])
+    earlier = kept.runs(kernel, kernel_profile.name) if kept else []
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
+    from sendright.properties.check import WorkersDied
     from sendright.properties.check import check as run_check
     from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)
-    with ProgressBar("checking", quiet) as progress:
-        result = run_check(
-            factory,
-            Oracle,
-            kernel_profile,
-            examples=examples,
-            steps=steps,
-            seed=seed,
-            first=witnessed_calls(kernel_profile),
-            on_progress=progress.update,
-            on_run=last.append,
-            keep_going=keep_going,
-        )
+    try:
+        with ProgressBar("checking", quiet) as progress, cluster(on) as found:
+            result = run_check(
+                factory,
+                Oracle,
+                kernel_profile,
+                examples=examples,
+                steps=steps,
+                seed=seed,
+                first=witnessed_calls(kernel_profile),
+                on_progress=progress.update,
+                on_run=last.append if trace is not None else None,
+                keep_going=keep_going or baseline is not None,
+                earlier=earlier,
+                jobs=jobs,
+                max_seconds=seconds,
+                worker_factory=NamedKernel(sut, fault),
+                pool=None if found is None else pool_of(found),
+            )
+    except WorkersDied as error:
+        raise NotThere(str(error)) from error
+    if kept is not None and not kept.keep(kernel, kernel_profile.name, _failing(result)):
+        complain(f"failing runs are not kept: {kept.folder} can't be written to (make it writable, or choose another folder with --database)")
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
-    found = scripts(result)
-    commands = [shlex.join(["sendright", "replay", str(report_dir / name), *chosen]) for name in found]
+    written = scripts(result)
+    commands = [shlex.join(["sendright", "replay", str(report_dir / name), *chosen]) for name in written]
     again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
-    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={name: script_text(script) for name, script in found.items()})
+    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={name: script_text(script) for name, script in written.items()})
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
+
+
+def _database(folder: Path | None) -> FailureDatabase | None:
+    """The database of failing runs in the folder that the user named, or in their own; None, and a line that says why,
+    if they can have none. Raises BadInput if the named folder can't be used."""
+    from sendright.mach.own_files import Unusable
+    from sendright.properties.checking.failures import FailureDatabase
+
+    try:
+        return FailureDatabase(folder)
+    except Unusable as error:
+        if folder is not None:
+            raise BadInput(f"--database: {error}") from error
+        complain(f"failing runs are not kept: {error}")
+        return None
+
+
+def _failing(result: CheckResult) -> list[Trace]:
+    first = [result.failure] if result.failure is not None and result.failure.violations else []
+    return [*first, *(other.failure for other in result.others)]
 
 
 def _list_faults(json: bool) -> int:

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
@@ -37,6 +38,18 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
     if sut.startswith(STDIO):
         return _program(sut.removeprefix(STDIO))
     return _imported(sut)
+
+
+@dataclass(frozen=True)
+class NamedKernel:
+    """Builds the implementation named by ``--sut`` and ``--fault``: in any process one of its own."""
+
+    sut: str
+    fault: str | None
+
+    def __call__(self) -> Implementation:
+        """Raises BadInput."""
+        return implementation_factory(self.sut, self.fault)()
 
 
 def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:

@@ -7,17 +7,21 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from sendright.cli.accept import accept
 from sendright.cli.audit import audit
-from sendright.cli.bad_input import BadInput
+from sendright.cli.bad_input import BadInput, NotThere
 from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.check_server import check_server
 from sendright.cli.compare import compare
+from sendright.cli.config import config
+from sendright.cli.configuration import nearest_file, read_configuration
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
 from sendright.cli.mutants import mutants
@@ -38,10 +42,13 @@ from sendright.properties.scripts.load import BadScript
 
 
 class Commands(TyperGroup):
-    """All commands. What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit
-    status (130, always)."""
+    """All commands, with the defaults that pyproject.toml gives their options.
+
+    What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always).
+    """
 
     def invoke(self, ctx: Any) -> object:
+        ctx.default_map = read_configuration(_configuration_file(), self.commands).defaults
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as signalled:
@@ -61,10 +68,17 @@ app = typer.Typer(
 )
 for command in (check, prove, policy, replay, check_server, compare, audit, synthesize, mutants):
     app.command(help=help_text(command))(interruptible(command))
-for quick in (graph, calls, profiles, trace_spec):
+for quick in (graph, calls, profiles, trace_spec, accept, config):
     app.command(help=help_text(quick))(quick)
 app.command(help=help_text(setup))(setup)
 app.command(help=help_text(witnesses))(interruptible(witnesses))
+
+
+def _configuration_file() -> Path | None:
+    try:
+        return nearest_file(Path.cwd())
+    except OSError:  # the working directory is gone: what needs it says so
+        return None
 
 
 def _show_version(wanted: bool) -> None:
@@ -104,6 +118,8 @@ def main(arguments: Sequence[str]) -> int:
         return status if isinstance(status, int) else 0
     except (BadInput, BadScript, UnknownProfile) as error:
         return _refuse(str(error), ExitStatus.BAD_INPUT)
+    except NotThere as error:
+        return _refuse(str(error), ExitStatus.CRASHED)
     except typer.TyperException as error:
         return _refuse(_usage(error), ExitStatus.BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):

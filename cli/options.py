@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,38 @@ SarifFile = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help=
 TraceFile = Annotated[
     Path | None,
     typer.Option("--trace", metavar="FILE", help="Write the trace of the failing run (or, if all pass, the last one) to FILE, for sendright graph."),
+]
+
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=1024, metavar="N", help="Number of processes. The result is the same with any number.")]
+OnCluster = Annotated[
+    str | None,
+    typer.Option("--on", metavar="ADDRESS", help="Use the Dask cluster at tcp://…, whose workers need the same sendright and this directory."),
+]
+MaxTime = Annotated[
+    str | None,
+    typer.Option("--max-time", metavar="TIME", help="Begin no call after this time: 90 (seconds), 5m or 1h. With a large -n: as many runs as fit."),
+]
+Database = Annotated[
+    Path | None,
+    typer.Option("--database", metavar="DIR", help="Keep failing runs in DIR, instead of in your own cache directory.", show_default=False),
+]
+NoDatabase = Annotated[bool, typer.Option("--no-database", help="Don't try earlier failing runs first, and keep none.")]
+
+
+class Format(StrEnum):
+    """The form of the result on standard output."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+OutputFormat = Annotated[
+    Format, typer.Option("--format", help="Form of the result on standard output. markdown: a short summary for a pull request; json: as --json.")
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Findings that are accepted (docs/ci.md): only others, and expired ones, are failures."),
 ]
 
 DEFAULT_REPORTS = Path("sendright-report")

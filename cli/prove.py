@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet
+from sendright.cli.options import (
+    DEFAULT_REPORTS,
+    BaselineFile,
+    Format,
+    HtmlFile,
+    Json,
+    JunitFile,
+    OutputFormat,
+    ProfileName,
+    Quiet,
+    ReportDirectory,
+    SarifFile,
+)
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.smtlib import Scripts
@@ -24,7 +36,6 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun, script_text
 
 if TYPE_CHECKING:
-    from sendright.model.proof.processes.cluster import Cluster
     from sendright.model.proof.solver.cache import Cache
 
 
@@ -65,6 +76,8 @@ def prove(
         typer.Option("--reach", metavar="SECONDS", min=0, help="How long to look for runs from boot to the counterexamples; 0: not at all."),
     ] = 3.0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
+    baseline: BaselineFile = None,
+    form: OutputFormat = Format.text,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -105,13 +118,15 @@ def prove(
       130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
-    outputs.prepare()
+    known = baseline and read_baseline(baseline)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known)
+    outputs.prepare([baseline] if baseline else [])
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
     if redundant:
         return _redundant(profile, outputs, call, invariant, quiet)
     if on is not None and cache is not None:
         raise BadInput("--cache: a cluster uses no cache (leave out --cache or --on)")
+    greet(on)
     from sendright.model.proof.prove import UnknownSelection, proof_tasks
     from sendright.model.proof.prove import prove as run_prove
     from sendright.model.proof.solver.questions import Also
@@ -124,7 +139,7 @@ def prove(
     also = Also(second_solver=_second_solver(second_solver), scripts=smtlib is not None)
     scripts = None if smtlib is None else Scripts(smtlib)
     kept = None if no_cache or on is not None else open_own_cache(cache)
-    with ProgressBar("proving", quiet) as progress, _cluster(on) as found:
+    with ProgressBar("proving", quiet) as progress, cluster(on) as found:
         result = run_prove(
             kernel_profile,
             calls=call,
@@ -169,20 +184,6 @@ def _second_solver(name: str | None) -> str | None:
     return name
 
 
-@contextmanager
-def _cluster(address: str | None) -> Iterator[Cluster | None]:
-    if address is None:
-        yield None
-        return
-    from sendright.model.proof.processes.cluster import NoCluster, connected
-
-    try:
-        with connected(address) as found:
-            yield found
-    except NoCluster as error:
-        raise BadInput(f"--on: {error}") from error
-
-
 def _crashed(result: ProofResult) -> list[str]:
     """What died, and what isn't decided for that reason, in words."""
     lost = [one for one in result.obligations if one.verdict is Verdict.CRASHED]
@@ -210,8 +211,8 @@ def open_own_cache(named: Path | None) -> Cache | None:
 
     Raises BadInput if the named folder can't be trusted.
     """
+    from sendright.mach.own_files import Unusable
     from sendright.model.proof.solver.cache import NoKey, open_cache
-    from sendright.model.proof.solver.own_files import Unusable
 
     try:
         opened = open_cache(named)

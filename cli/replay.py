@@ -9,13 +9,21 @@ from typing import Annotated
 
 import typer
 
-from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
+from sendright.cli.bad_input import NotThere
+from sendright.cli.baselines import read_baseline
+from sendright.cli.clusters import cluster, greet, pool_of
+from sendright.cli.implementations import REFERENCE, NamedKernel, implementation_factory, profile_for
 from sendright.cli.options import (
     DEFAULT_REPORTS,
+    BaselineFile,
     FaultName,
+    Format,
     HtmlFile,
+    Jobs,
     Json,
     JunitFile,
+    OnCluster,
+    OutputFormat,
     ProfileOverride,
     Quiet,
     ReportDirectory,
@@ -37,6 +45,10 @@ def replay(
     profile: ProfileOverride = None,
     fault: FaultName = None,
     sut: Sut = REFERENCE,
+    jobs: Jobs = 1,
+    on: OnCluster = None,
+    baseline: BaselineFile = None,
+    form: OutputFormat = Format.text,
     json: Json = False,
     traces: Traces = False,
     quiet: Quiet = False,
@@ -56,6 +68,7 @@ def replay(
 
       sendright replay cases.json
       sendright replay sendright-report/script.json --fault move-send-keeps-sender
+      sendright replay cases/*.json -j 4
       sendright replay cases/*.json --json | jq '.cases[] | select(.verdict == "failed")'
 
     [bold]Exit status[/bold]
@@ -63,21 +76,36 @@ def replay(
       0    at least one case passed; the others passed or are not modelled
       1    a case failed
       2    the input or the command line is wrong
-      3    the kernel crashed or hung in a case, and no case failed
+      3    the kernel crashed or hung in a case, and no case failed; or what should work is lost
       4    undetermined: no case passed and none failed
       130  interrupted, and no failure was found
     """
+    greet(on)
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
     scripts = [load_script(path, override) for path in files]
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
-    outputs.prepare(files)
+    known = baseline and read_baseline(baseline)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
+    outputs.prepare([*files, *([baseline] if baseline else [])])
     from sendright.model.execution.oracle import Oracle
+    from sendright.properties.distribution.pool import WorkersDied
     from sendright.properties.scripts.replay import replay as run_replay
 
     total = sum(len(script.cases) for script in scripts)
-    with ProgressBar("replaying", quiet) as progress:
-        result = run_replay(scripts, factory, Oracle, override, on_case=lambda case: progress.count(total, case.id))
+    try:
+        with ProgressBar("replaying", quiet) as progress, cluster(on) as found:
+            result = run_replay(
+                scripts,
+                factory,
+                Oracle,
+                override,
+                on_case=lambda case: progress.count(total, case.id),
+                jobs=min(jobs, max(total, 1)),
+                worker_factory=NamedKernel(sut, fault),
+                pool=None if found is None else pool_of(found),
+            )
+    except WorkersDied as error:
+        raise NotThere(str(error)) from error
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,23 @@ import msgspec
 from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.streams import NoOutput, complain, show, show_json, width
+from sendright.cli.options import Format
+from sendright.cli.streams import NoOutput, complain, show, show_json, width, write
 from sendright.mach.interrupt import interrupted_status
-from sendright.mach.results.checks import ProofResult, ReplayResult
+from sendright.mach.results.baselines import Baseline
+from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult
 from sendright.reports.rerun import Rerun
+
+_COMMANDS: dict[type, str] = {CheckResult: "check", ReplayResult: "replay", ProofResult: "prove", PolicyResult: "policy"}
+
+
+def today() -> date:
+    """The day on which accepted findings are accepted or not."""
+    return datetime.now(UTC).date()
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,16 +42,31 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     trace: Path | None = None
     json: bool = False
     traces: bool = False
+    form: Format = Format.text
+    baseline: Baseline | None = None
+    """What is accepted."""
+
+    @property
+    def output(self) -> Format:
+        """The form of what goes to standard output."""
+        return Format.json if self.json else self.form
 
     def prepare(self, inputs: Collection[Path] = ()) -> None:
         """Before a run: check that the files are distinct, and remove an earlier run's reports. Raises BadInput."""
         from sendright.reports.write import clear_reports
 
+        one_form(self.json, self.form)
         check_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
         try:
             clear_reports(self.directory, inputs)
         except OSError as error:
             raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
+
+
+def one_form(json: bool, form: Format) -> None:
+    """Check that ``--json`` and ``--format`` don't contradict each other. Raises BadInput."""
+    if json and form is Format.markdown:
+        raise BadInput("--json: --format asks for markdown (leave out one of them)")
 
 
 def check_files(files: Mapping[str, Path | None], inputs: Collection[Path] = ()) -> None:
@@ -118,13 +143,20 @@ def finish(
     ``trace`` is what ``--trace`` asks for, if there was a run. ``also_written`` are files that the command has written
     itself; ``failed`` says in words what went wrong before.
     """
+    from sendright.reports.baseline import with_baseline
+
+    result = with_baseline(result, outputs.baseline, _COMMANDS[type(result)], today())
     status = exit_status(result.verdict)
     failed = list(failed)
     written = list(also_written) + _write(result, outputs, rerun, trace, status != ExitStatus.HOLDS, failed)
 
     def say() -> None:
-        if outputs.json:
+        if outputs.output is Format.json:
             show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
+        elif outputs.output is Format.markdown:
+            from sendright.reports.markdown import markdown
+
+            write(markdown(result, rerun))
         else:
             from sendright.reports.terminal import terminal
 
@@ -160,8 +192,28 @@ def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | Non
     return written + write_files(files, failed)
 
 
+def _findings_data(result: AnyResult) -> list[dict[str, Any]]:
+    """The findings for ``--json``: what a baseline needs, and what a reader wants first."""
+    from sendright.reports.findings import findings
+    from sendright.reports.fingerprints import fingerprint
+
+    return [
+        {
+            "rule": finding.rule,
+            "level": finding.level,
+            "title": finding.title,
+            "about": finding.about,
+            "words": finding.one_line,
+            "fingerprint": fingerprint(finding) if finding.acceptable else None,
+            "accepted": finding.accepted is not None,
+        }
+        for finding in findings(result)
+    ]
+
+
 def _data(result: AnyResult, traces: bool) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
+    data["findings"] = _findings_data(result)
     if isinstance(result, ReplayResult) and not traces:
         for case in data["cases"]:
             del case["trace"]

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, get_args
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
-from sendright.mach.abi.codes import code_name
-from sendright.mach.kernel.call import Call
-from sendright.mach.kernel.capabilities import NotMade, capabilities_of, not_compared
+from sendright.mach.kernel.capabilities import capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile, UnknownProfile
-from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.trace import Trace, Violation, ViolationKind
-from sendright.properties.coverage.situations import Scene, reached, situations
-from sendright.properties.generation.calls import Calls, blocks, near_limits, receivable
+from sendright.mach.state.trace import Trace, ViolationKind
+from sendright.model.proof.processes.workers import Lost
+from sendright.properties.checking.runs import RECEIVED_IN, EarlierRun, KnownRun, PlannedRun, RunFound, Runner, RunnerFactory, TimeIsUp
+from sendright.properties.coverage.situations import situations
+from sendright.properties.distribution.pool import Failed, Pool, Processes, WorkersDied
+from sendright.properties.generation.calls import blocks, near_limits
 from sendright.properties.minimization.minimizer import SECONDS, MinimizedRun, Minimizer
-from sendright.properties.runs.judged_run import Oracle, Violated, can_make, ready_for_limits
-from sendright.properties.runs.run import CALL_SECONDS, Invariants, Run, specified_invariants
+from sendright.properties.runs.judged_run import Oracle
+from sendright.properties.runs.run import CALL_SECONDS, Invariants, specified_invariants
 from sendright.properties.scripts.export import script_of
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
-KnownRun = Sequence[tuple[int, Call]]
-"""A fixed run: pairs of a caller's task number and a call."""
 ONE_DIRECTED_IN = 3
 """One in so many random runs follows plans (``generation/plans.py``); the others reach more cases."""
-RECEIVED_IN = 3
-"""An implementation that doesn't show what is in queues: up to one in so many calls of a run, the last ones, receive
-that."""
-MOST_TRIES = 4
-"""A run ends after drawing this many times its length in calls, whether the implementation could make them or not."""
 MOST_WAYS = 20
 """A check ends after this many different failures."""
-CALLS_PER_WORD = 100
-"""Number of calls of a long run between two progress reports."""
+RUNS_TOGETHER = 3
+"""Number of runs that a process gets at once."""
+
+__all__ = ["EXAMPLES", "RECEIVED_IN", "SEED", "STEPS", "KnownRun", "SpecifiedOracle", "WorkersDied", "check"]
+
+
+Part: TypeAlias = tuple[int, tuple[PlannedRun, ...]]
+"""Runs that a process gets at once, and their number among all such parts."""
+Found: TypeAlias = tuple[RunFound, ...]
 
 
 class SpecifiedOracle(Oracle, Protocol):
@@ -69,8 +69,13 @@ def check(
     invariants: Invariants = specified_invariants,
     keep_going: bool = False,
     most_ways: int = MOST_WAYS,
+    earlier: Sequence[EarlierRun] = (),
+    jobs: int = 1,
+    max_seconds: float | None = None,
+    worker_factory: Callable[[], Implementation] | None = None,
+    pool: Callable[[RunnerFactory], Pool[Part, Found]] | None = None,
 ) -> CheckResult:
-    """Make the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
+    """Make the runs that failed ``earlier``, the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
     stop at the first failure and minimize it.
 
     A known run leaves out calls that can't be made, since an implementation may choose other names. The same ``seed``
@@ -78,13 +83,22 @@ def check(
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
     ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure. It ends after
     ``most_ways`` kinds.
+
+    The runs are made by ``jobs`` processes. Each has an implementation of its own, from ``worker_factory`` if
+    ``implementation_factory`` gives always the same one. Or ``pool`` makes other processes. The result is the same,
+    however many there are. After ``max_seconds`` the search ends with what was found: the result says so.
+
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
-    Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
+    Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed. Raises WorkersDied.
     """
+    began = time.monotonic()
     kernel = implementation_factory()
     capabilities = capabilities_of(kernel)
     limited = profile if exact_limits or not capabilities.limits else near_limits(profile)
-    checker = _Checker(kernel, oracle_factory, limited, first, examples, steps, on_progress, on_run, invariants, call_seconds)
+    setting = RunnerFactory(worker_factory or implementation_factory, oracle_factory, limited, steps, invariants, call_seconds, on_run is not None)
+    runner = setting.runner(kernel)
+    runner.deadline = None if max_seconds is None else began + max_seconds
+    checker = _Checker(runner, earlier, first, examples, on_progress, on_run)
     checker.continues_after = ("crash", "hang") if capabilities.recovers else ()
     if keep_going:
         checker.continues_after = get_args(ViolationKind)
@@ -92,11 +106,20 @@ def check(
     interrupted = False
     gc.freeze()  # the specification's many terms stay: to go through them again and again takes time
     try:
+        if pool is not None:
+            checker.pool = pool(setting)
+        elif jobs > 1:
+            checker.warm_up()
+            checker.pool = Processes(setting, jobs)
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
+    except Failed as error:
+        raise WorkersDied(str(error)) from error
     finally:
         gc.unfreeze()
+        if checker.pool is not None:
+            checker.pool.end()
     minimized: list[tuple[_FailingRun, MinimizedRun]] = []
     for number, failing in enumerate(checker.failing.values()):
         if on_progress is not None:
@@ -115,7 +138,17 @@ def check(
         except KeyboardInterrupt:
             interrupted = True
             minimized.append((failing, minimizer.stopped()))
-    return checker.result(seed, interrupted, minimized)
+    return checker.result(seed, interrupted, _different(minimized))
+
+
+def _different(minimized: Sequence[tuple[_FailingRun, MinimizedRun]]) -> list[tuple[_FailingRun, MinimizedRun]]:
+    """Without those that turned out to fail as an earlier one does, once they were small."""
+    kept: dict[tuple[str, ...], tuple[_FailingRun, MinimizedRun]] = {}
+    for failing, found in minimized:
+        violation, steps = found.trace.violations[0], found.trace.steps
+        call = steps[violation.step].call if 0 <= violation.step < len(steps) else ""
+        kept.setdefault((violation.kind, violation.clause, call), (failing, found))
+    return list(kept.values())
 
 
 class _FailingRun(NamedTuple):
@@ -137,31 +170,27 @@ class _Checker:
 
     def __init__(
         self,
-        implementation: Implementation,
-        oracle_factory: Callable[[Profile], SpecifiedOracle],
-        profile: Profile,
+        runner: Runner,
+        earlier: Sequence[EarlierRun],
         first: Sequence[KnownRun],
         examples: int,
-        steps: int,
         on_progress: Callable[[float, float | None, str], None] | None,
         on_run: Callable[[Trace], None] | None,
-        invariants: Invariants,
-        call_seconds: float,
     ) -> None:
-        self.implementation = implementation
-        self.capabilities = capabilities_of(implementation)
-        self.oracle_factory = oracle_factory
+        self.runner = runner
+        self.implementation = runner.implementation
+        self.capabilities = runner.capabilities
         has = self.capabilities.calls
-        every = oracle_factory(profile).all_cases
+        every = cast(SpecifiedOracle, runner.oracle_factory(runner.profile)).all_cases
         self.all_cases = tuple(case for case in every if has is None or _call_of(case) in has or _call_of(case) not in SIGNATURES)
-        self.profile = profile
+        self.profile = runner.profile
+        self.earlier = earlier
         self.first = first
         self.examples = examples
-        self.steps = steps
         self.on_progress = on_progress
         self.on_run = on_run
-        self.invariants = invariants
-        self.call_seconds = call_seconds
+        self.pool: Pool[Part, Found] | None = None
+        """The processes that make the runs; None: this one."""
         self.began = time.monotonic()
         self.runs = 0
         self.drawn = 0
@@ -169,7 +198,7 @@ class _Checker:
         self.calls = 0
         self.codes: dict[str, Counter[str]] = {}
         self.cases: Counter[str] = Counter()
-        self.all_situations = situations(profile)
+        self.all_situations = situations(self.profile)
         self.situations: Counter[str] = Counter()
         self.not_made: Counter[str] = Counter()
         self.not_modelled: Counter[str] = Counter()
@@ -179,18 +208,38 @@ class _Checker:
         """Kinds of violations after which the check continues."""
         self.most_ways = MOST_WAYS
         self.over = False
+        self.time_is_up = False
+        self._next: list[PlannedRun] = []
+        """Runs that the pool gets together, as its next part."""
+        self._given = 0
+        """Number of parts that the pool got."""
+        self._taken = 0
+        """Number of parts whose findings were taken."""
+        self._early: dict[int, Found] = {}
+        """What was found in parts whose turn hasn't come."""
+        runner.on_calls = self._report_progress
+
+    @property
+    def planned(self) -> int:
+        """Number of all runs."""
+        return len(self.earlier) + len(self.first) + self.examples
+
+    def warm_up(self) -> None:
+        """Make a run that counts for nothing, so that what it prepares is there before this process is forked."""
+        with contextlib.suppress(TimeIsUp):
+            self.runner.make(PlannedRun(known=self.first[0] if self.first else ()), RunFound())
 
     def search(self, seed: int) -> None:
-        """Make the known runs, then random ones drawn by Hypothesis, until one fails."""
-        for known in self.first:
-            self._run(partial(self._make, known))
+        """Make the runs that failed earlier, the known runs, then random ones drawn by Hypothesis, until one fails."""
+        for planned in (*(PlannedRun(earlier=calls) for calls in self.earlier), *(PlannedRun(known=calls) for calls in self.first)):
+            self._make(planned)
             if self.over:
                 return
 
         @seeded(seed)
         @settings(
             max_examples=self.examples,
-            database=None,  # the seed reproduces the runs, and the report has a failing one as a script
+            database=None,  # the seed reproduces the runs, and failing ones are kept as calls (checking/failures.py)
             phases=(Phase.generate,),
             derandomize=False,
             deadline=None,
@@ -199,10 +248,11 @@ class _Checker:
             verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )
-        @given(block=blocks(self.steps))
+        @given(block=blocks(self.runner.steps))
         def runs(block: bytes) -> None:
             if not self.over:
-                self._run(partial(self._draw, block))
+                self.drawn += 1
+                self._make(PlannedRun(block=block, directed=self.drawn % ONE_DIRECTED_IN == 0))
             if self.over:  # Hypothesis runs a failing example again, to confirm it
                 raise _RunFailed
 
@@ -212,77 +262,76 @@ class _Checker:
             # _RunFailed, or Hypothesis's error for it; anything else is a bug in sendright.
             if not self.over:
                 raise
+        self._wait_for_all()
 
-    def _run(self, calls: Callable[[Run], None]) -> None:
-        run = Run(self.implementation, self.oracle_factory(self.profile), self.profile, self.invariants, self.call_seconds)
-        try:
-            with ready_for_limits():
-                run.boot()
-                calls(run)
-                run.finish()
-        except Violated as broken:
-            self._failed(run.trace(), broken.violation)
-        finally:
-            self._count(run)
+    def _make(self, planned: PlannedRun) -> None:
+        """Make a run, here or in the pool, and take what was found. With a pool, that may be of runs before it."""
+        if self.pool is None:
+            found = RunFound()
+            try:
+                self.runner.make(planned, found)
+            except TimeIsUp:
+                self.over = self.time_is_up = True
+            finally:
+                self._take(found)
+            return
+        self._next.append(planned)
+        if len(self._next) >= RUNS_TOGETHER:
+            self._give(self.pool)
 
-    def _make(self, known: KnownRun, run: Run) -> None:
-        has, shortages = self.capabilities.calls, self.capabilities.shortages
-        for task, call in known:
-            if can_make(run.snapshot, task, call) and (has is None or call.name in has) and (shortages or not call.shortage):
-                self._step(run, task, call)
+    def _give(self, pool: Pool[Part, Found]) -> None:
+        pool.give((self._given, tuple(self._next)))
+        self._next.clear()
+        self._given += 1
+        while not self.over and pool.room <= 0:
+            self._take_answers(pool)
 
-    def _draw(self, block: bytes, run: Run) -> None:
-        self.drawn += 1
-        calls = Calls(self.profile, block, self.capabilities, directed=self.drawn % ONE_DIRECTED_IN == 0)
-        receives = False
-        while len(run.steps) < self.steps and calls.count < MOST_TRIES * self.steps and not calls.over(run.snapshot):
-            index = len(run.steps)
-            receives = receives or self._has_to_receive(run)
-            received = calls.reception(run.snapshot) if receives else None
-            self._step(run, *(received or calls.next(run.snapshot)))
-            for step in run.steps[index:]:
-                calls.made(step)
-        self.not_modelled.update(calls.not_modelled)
+    def _wait_for_all(self) -> None:
+        if self.pool is None or self.over:
+            return
+        if self._next:
+            self._give(self.pool)
+        while not self.over and self.pool.busy:
+            self._take_answers(self.pool)
 
-    def _has_to_receive(self, run: Run) -> bool:
-        """Whether the run's last calls should receive what is in queues, since the implementation doesn't show that."""
-        left = self.steps - len(run.steps)
-        if self.capabilities.shows is None or left > self.steps // RECEIVED_IN:
-            return False
-        return left <= sum(messages for messages, _, _ in receivable(run.snapshot))
+    def _take_answers(self, pool: Pool[Part, Found]) -> None:
+        """Take what was found in the order of the runs, whatever order it comes in: so the result is that of one
+        process."""
+        for (number, runs), found in pool.answers():
+            if isinstance(found, Lost):
+                raise WorkersDied(f"{len(runs)} runs are lost: {found.words}")
+            self._early[number] = found
+        while not self.over and (part := self._early.pop(self._taken, None)) is not None:
+            self._taken += 1
+            for one in part:
+                if not self.over:
+                    self._take(one)
+        if not self.over and self.runner.deadline is not None and time.monotonic() >= self.runner.deadline:
+            self.over = self.time_is_up = True
 
-    def _step(self, run: Run, task: int, call: Call) -> None:
-        index, before = len(run.steps), run.snapshot
-        try:
-            run.step(task, call)
-        except Unmodelled as error:
-            self.not_modelled[str(error)] += 1
-        except NotMade as error:
-            self.not_made[str(error)] += 1
-        finally:
-            for step in run.steps[index:][:1]:
-                self.situations.update(reached(Scene(self.profile, before, step, run.snapshot)))
-        if len(run.steps) // CALLS_PER_WORD > index // CALLS_PER_WORD:
-            self._report_progress(len(run.steps))
-
-    def _failed(self, trace: Trace, violation: Violation) -> None:
-        way = (violation.kind, violation.clause)
-        self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
-        self.over = violation.kind not in self.continues_after or len(self.failing) >= self.most_ways
-
-    def _count(self, run: Run) -> None:
+    def _take(self, found: RunFound) -> None:
+        """Count what a run found."""
+        if found.violation is not None and found.trace is not None:
+            way = (found.violation.kind, found.violation.clause)
+            self.failing.setdefault(way, _FailingRun(found.trace, self.runs + 1, self.calls + len(found.trace.steps)))
+            self.over = self.over or found.violation.kind not in self.continues_after or len(self.failing) >= self.most_ways
+        if self.time_is_up and found.violation is None:
+            return  # it was cut short
         self.runs += 1
-        self.calls += len(run.steps)
-        for step in run.steps:
-            self.codes.setdefault(step.call, Counter())["no answer" if step.missing == "answer" else code_name(step.code)] += 1
-            self.cases.update(step.cases)
-        if self.on_run is not None:
-            self.on_run(run.trace())
+        self.calls += found.calls
+        for call, codes in found.codes.items():
+            self.codes.setdefault(call, Counter()).update(codes)
+        self.cases.update(found.cases)
+        self.situations.update(found.situations)
+        self.not_made.update(found.not_made)
+        self.not_modelled.update(found.not_modelled)
+        if self.on_run is not None and found.trace is not None:
+            self.on_run(found.trace)
         self._report_progress()
 
     def _report_progress(self, more: int = 0) -> None:
         if self.on_progress is not None:
-            self.on_progress(self.runs, len(self.first) + self.examples, f"runs, {self.calls + more:,} calls")
+            self.on_progress(self.runs, self.planned, f"runs, {self.calls + more:,} calls")
 
     def result(self, seed: int, interrupted: bool, minimized: list[tuple[_FailingRun, MinimizedRun]]) -> CheckResult:
         """The result of the check."""
@@ -305,20 +354,25 @@ class _Checker:
             minimized_from=0 if first is None else len(first[0].trace.steps),
             script=_script(traces[0]) if traces else None,
             others=tuple(
-                OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found)) for failing, found in minimized[1:]
+                OtherFailure(failure=found.trace, script=_script(found.trace), message=_message(failing, found, len(self.earlier)))
+                for failing, found in minimized[1:]
             ),
             not_compared=tuple(not_compared(self.capabilities, [name for name in SIGNATURES if self.profile.serves(name)])),
             not_made=dict(self.not_made.most_common()),
             not_modelled=dict(self.not_modelled.most_common()),
             interrupted=interrupted,
-            message="" if first is None else _message(*first),
+            earlier=len(self.earlier),
+            planned=self.planned,
+            time_is_up=self.time_is_up,
+            message="" if first is None else _message(*first, len(self.earlier)),
         )
 
     def _verdict(self, traces: list[Trace], interrupted: bool) -> Verdict:
         if traces:
             crashed = all(trace.violations[0].kind in ("crash", "hang") for trace in traces)
             return Verdict.CRASHED if crashed else Verdict.FAILED
-        return Verdict.UNDETERMINED if interrupted or not self.calls else Verdict.PASSED
+        enough = bool(self.calls) and (not self.time_is_up or self.runs > len(self.earlier) + len(self.first))
+        return Verdict.PASSED if enough and not interrupted else Verdict.UNDETERMINED
 
 
 def _call_of(case: str) -> str:
@@ -326,9 +380,10 @@ def _call_of(case: str) -> str:
     return case.partition("/")[0].partition(":")[0]
 
 
-def _message(failing: _FailingRun, minimized: MinimizedRun) -> str:
+def _message(failing: _FailingRun, minimized: MinimizedRun, earlier: int) -> str:
     before, after = len(failing.trace.steps), len(minimized.trace.steps)
-    found = f"found in run {failing.run}, after {failing.calls:,} calls"
+    again = ", which failed in an earlier check too" if failing.run <= earlier else ""
+    found = f"found in run {failing.run}{again}, after {failing.calls:,} calls"
     if not after:
         return f"{found}; no call is needed"
     if not minimized.minimal and not minimized.runs:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from sendright.mach.abi.codes import code_name
+from sendright.mach.results.baselines import Accepted
 from sendright.mach.results.checks import Basis, CaseResult, CheckResult, Obligation, ProofResult, ReplayResult
 from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.policies import BrokenCase, CheckedRun, PolicyResult
@@ -69,6 +70,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The failing step, counted from 0."""
     example: Counterexample | None = None
     """Of a property that isn't proved: the counterexample."""
+    profile: str = ""
+    """The profile, if it isn't that of ``trace``."""
+    file: str = ""
+    """The script or policy file that it is about."""
+    line: int | None = None
+    """The line in ``file``, from 1."""
+    accepted: Accepted | None = None
+    """If a baseline accepts it: by whom and why. The level is ``note`` then."""
+    found_as: str = ""
+    """If it is accepted: the level that it has otherwise."""
+    acceptable: bool = True
+    """False: it is no fault of what is checked, but says that something wasn't decided."""
 
     @property
     def clause_label(self) -> str:
@@ -95,7 +108,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def findings(result: AnyResult) -> tuple[Finding, ...]:
     """All findings of ``result``, in its order; empty if it holds."""
-    return tuple(_findings(result))
+    return tuple(_with_acceptance(result))
+
+
+def _with_acceptance(result: AnyResult) -> Iterator[Finding]:
+    """The findings; those that a baseline accepts are notes."""
+    from sendright.reports.fingerprints import fingerprint
+
+    known = {} if result.baseline is None else {entry.fingerprint: entry for entry in result.baseline.accepted}
+    for finding in _findings(result):
+        entry = known.get(fingerprint(finding)) if known and finding.acceptable and finding.level != "note" else None
+        yield finding if entry is None else msgspec.structs.replace(finding, level="note", found_as=finding.level, accepted=entry)
 
 
 def _findings(result: AnyResult) -> Iterator[Finding]:
@@ -107,10 +130,11 @@ def _findings(result: AnyResult) -> Iterator[Finding]:
         yield from map(_of_broken_case, result.broken)
         yield from (_of_run(run) for run in result.runs if run.broken is not None)
         yield from (
-            Finding(rule="policy/run", level="warning", title="A run ended early", about=words, clause="", words=words) for words in result.not_run
+            Finding(rule="policy/run", level="warning", title="A run ended early", about=words, clause="", words=words, acceptable=False)
+            for words in result.not_run
         )
     else:
-        yield from (_of_obligation(one) for one in result.obligations if one.verdict is not Verdict.PROVED)
+        yield from (_of_obligation(one, result.profile) for one in result.obligations if one.verdict is not Verdict.PROVED)
         yield from (_of_second(one, result) for one in result.obligations if one.second is not None and one.second.verdict is not Verdict.PROVED)
 
 
@@ -120,11 +144,13 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
             yield _of_violation("check", violation, result.failure)
         for other in result.others:
             yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
-    elif result.verdict is not Verdict.PASSED:
+    elif result.verdict not in (Verdict.PASSED, Verdict.ACCEPTED):
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
-        words = result.message or ("the check was interrupted" if result.interrupted else "no call was made")
+        early = "the time was up before the first random run" if result.time_is_up else "no call was made"
+        words = result.message or ("the check was interrupted" if result.interrupted else early)
         title = "The check is undetermined" if level == "warning" else "The check failed"
-        yield Finding(rule=f"check/{result.verdict.value.lower()}", level=level, title=title, clause=words, words=words, trace=result.failure)
+        rule = f"check/{result.verdict.value.lower()}"
+        yield Finding(rule=rule, level=level, title=title, clause=words, words=words, trace=result.failure, acceptable=False)
 
 
 def _of_violation(command: str, violation: Violation, trace: Trace | None, about: str = "") -> Finding:
@@ -178,7 +204,7 @@ def case_words(case: str) -> str:
 def _of_case(case: CaseResult) -> Finding:
     about = f"case {case.id}: {case.title}"
     if case.violation is not None:
-        return _of_violation("replay", case.violation, case.trace, about)
+        return msgspec.structs.replace(_of_violation("replay", case.violation, case.trace, about), file=case.file, line=case.line)
     crashed = case.verdict == "crashed"
     words = case.reason or ""
     if case.expected is not None or case.seen is not None:
@@ -191,10 +217,12 @@ def _of_case(case: CaseResult) -> Finding:
         words=words or case.verdict,
         trace=case.trace,
         step=case.step,
+        file=case.file,
+        line=case.line,
     )
 
 
-def _of_obligation(one: Obligation) -> Finding:
+def _of_obligation(one: Obligation, profile: str) -> Finding:
     refuted, as_known = one.verdict in (Verdict.REFUTED, Verdict.FAILED), one.verdict is Verdict.BREAKS_AS_KNOWN
     crashed = one.verdict is Verdict.CRASHED
     words = "\n".join(lines(one.example)) if one.example else one.counterexample or ""
@@ -224,6 +252,8 @@ def _of_obligation(one: Obligation) -> Finding:
         trace=one.example.trace if one.example else None,
         step=0 if one.example else None,
         example=one.example,
+        profile=profile,
+        acceptable=not crashed,
     )
 
 
@@ -239,6 +269,8 @@ def _of_second(one: Obligation, result: ProofResult) -> Finding:
         about=f"{one.call}, {one.case.replace('/', ': ', 1)}",
         clause=one.title,
         words=f"{one.second.words}; {result.solver} has it {one.verdict.value}",
+        profile=result.profile,
+        acceptable=one.second.verdict is not Verdict.CRASHED,
     )
 
 
@@ -309,6 +341,12 @@ def _drawn(result: CheckResult) -> tuple[str, ...]:
     return (f"numbers that aren't modelled in {result.profile}, drawn {count:,} time{'s' if count != 1 else ''}: {numbers}",)
 
 
+def _with_seed(result: CheckResult) -> str:
+    """The seed, and what came before the random runs, in sentences."""
+    earlier = f" {result.earlier} earlier failing run{'s were' if result.earlier > 1 else ' was'} tried first." if result.earlier else ""
+    return f" Seed {result.seed}, profile {result.profile}.{earlier}"
+
+
 _BASES = {
     Basis.INVARIANTS: "put to the solver with the invariants",
     Basis.NOTHING: "follow without assumptions",
@@ -327,9 +365,10 @@ def summary(result: AnyResult) -> str:
         missed += f"; {count} situation{'s' if count != 1 else ''} not reached" if count and not result.failure else ""
         others = f"; {len(result.others) + 1} different failures" if result.others else ""
         judged = f"{result.calls:,} judged calls on {result.implementation} in {result.seconds:.1f} s"
+        judged += f"; the time was up after {result.examples:,} of {result.planned:,} runs" if result.time_is_up else ""
         drawn = sum(result.not_modelled.values())
         unmodelled = f"; {drawn:,} drawn number{'s' if drawn != 1 else ''} not modelled" if drawn else ""
-        return f"{result.verdict.value}: {judged}{others}{missed}{unmodelled}.{stopped}"
+        return f"{result.verdict.value}: {judged}{others}{missed}{unmodelled}.{_with_seed(result)}{stopped}"
     if isinstance(result, ReplayResult):
         crashed = f", {result.crashed} crashed" if result.crashed else ""
         plural = "" if result.passed == 1 else "s"

@@ -94,6 +94,10 @@ def _bad(finding: Finding) -> Failure | Error:
     return element
 
 
+def _outcome(finding: Finding) -> Failure | Error | Skipped:
+    return _bad(finding) if finding.accepted is None else Skipped(one_line(f"{finding.title}: {finding.accepted.words()}"))
+
+
 def _checked(result: CheckResult) -> Iterator[TestCase]:
     """One test for each call that was made, and one for the whole run."""
     bad = findings(result)
@@ -101,12 +105,12 @@ def _checked(result: CheckResult) -> Iterator[TestCase]:
     classname = f"check.{result.profile}"
     for name in sorted(result.codes.keys() | {call for call in failing if call}):
         case = _case(name, classname)
-        case.result = [_bad(finding) for finding in bad if call_at(finding.trace, finding.step) == name]
+        case.result = [_outcome(finding) for finding in bad if call_at(finding.trace, finding.step) == name]
         codes = result.codes.get(name, {})
         case.system_out = visible("\n".join(f"{code}: {count}" for code, count in sorted(codes.items())))
         yield case
     whole = _case("the whole run", classname, result.seconds)
-    whole.result = [_bad(finding) for finding in bad if call_at(finding.trace, finding.step) is None]
+    whole.result = [_outcome(finding) for finding in bad if call_at(finding.trace, finding.step) is None]
     yield whole
 
 
@@ -115,15 +119,15 @@ def _kept(result: PolicyResult) -> Iterator[TestCase]:
     bad = iter(findings(result))
     for one in result.obligations:
         case = _case(f"{one.case}: {one.title}", f"policy.{result.profile}.{one.call}", one.seconds)
-        case.result = [] if one.verdict is Verdict.PROVED else [_bad(next(bad))]
+        case.result = [] if one.verdict is Verdict.PROVED else [_outcome(next(bad))]
         yield case
     for run in result.runs:
         case = _case(run.source, f"policy.{run.profile}.runs")
-        case.result = [] if run.broken is None else [_bad(next(bad))]
+        case.result = [] if run.broken is None else [_outcome(next(bad))]
         yield case
     for finding in bad:  # cases of scripts that ended early
         case = _case(finding.about, f"policy.{result.profile}.runs")
-        case.result = [_bad(finding)]
+        case.result = [_outcome(finding)]
         yield case
 
 
@@ -132,7 +136,7 @@ def _replayed(result: ReplayResult) -> Iterator[TestCase]:
     for one in result.cases:
         case = _case(one.id, f"replay.{result.implementation}")
         if one.verdict in ("failed", "crashed"):
-            case.result = [_bad(next(bad))]
+            case.result = [_outcome(next(bad))]
         elif one.verdict != "passed":
             case.result = [Skipped(visible(not_modelled(one)))]
         yield case
@@ -153,9 +157,9 @@ def _proved(result: ProofResult) -> Iterator[TestCase]:
             case.result = [Skipped(one_line(finding.title))]
             case.system_out = _body(finding)
         elif one.verdict is not Verdict.PROVED:
-            case.result = [_bad(next(bad))]
+            case.result = [_outcome(next(bad))]
         yield case
     for finding in bad:  # what a second solver says against it
         case = _case(f"{finding.about}: {finding.rule.removeprefix('prove/')} ({finding.clause})", f"prove.{result.profile}.second solver")
-        case.result = [_bad(finding)]
+        case.result = [_outcome(finding)]
         yield case

@@ -15,6 +15,7 @@ from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
 from sendright.reports import policy
+from sendright.reports.baseline import baseline_lines
 from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import lines_of
@@ -24,6 +25,7 @@ _STYLES = {
     Verdict.PROVED: "bold green",
     Verdict.PASSED: "bold green",
     Verdict.BREAKS_AS_KNOWN: "bold yellow",
+    Verdict.ACCEPTED: "bold yellow",
     Verdict.UNDETERMINED: "bold yellow",
 }
 _CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
@@ -69,6 +71,7 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
     else:
         yield from _matrix(result, width)
     yield from how_found(result)
+    yield from (Text(one_line(line) if not line.startswith(" ") else f"  {one_line(line)}", "yellow") for line in baseline_lines(result.baseline))
     left_out = not_compared(result)
     if left_out:
         yield Text("Not compared:", "yellow")
@@ -197,7 +200,8 @@ def _finding(finding: Finding) -> RenderableType:
     style = "bold red" if finding.level == "error" else "bold yellow"
     lines: list[RenderableType] = [Text(visible(finding.title), style)]
     if finding.level == "note":  # a known break: the reports have its counterexample
-        return Group(*lines, Padding(Text(visible(f"{finding.about}; {finding.clause}")), (0, 0, 0, 2)))
+        about = [finding.about, finding.clause, finding.accepted.words() if finding.accepted else ""]
+        return Group(*lines, Padding(Text(visible("; ".join(filter(None, about)))), (0, 0, 0, 2)))
     body = [finding.about, *lines_of(finding, "  ")]
     lines += [Padding(Text(visible(line)), (0, 0, 0, 2)) for line in body if line]
     return Group(Text(), *lines, Text())

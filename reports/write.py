@@ -117,21 +117,22 @@ def trace_text(trace: Trace) -> str:
     return msgspec.json.format(msgspec.json.encode(trace), indent=1).decode() + "\n"
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str, known: bool = False) -> Path:
     """Put ``text`` into the file at ``path``, as ``replacing`` does; gives ``path``. Raises OSError."""
-    with replacing(path) as file:
+    with replacing(path, known) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
     return path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, known: bool = False) -> Iterator[BinaryIO]:
     """What is written in the block is at ``path`` after it, in one step, or nothing has changed.
 
-    A file is replaced only if ``check_target`` allows it. Pipes, terminals and other character devices, and what this
+    A file is replaced only if ``check_target`` allows it, or if it is ``known``: the caller has read it, and what it
+    writes has all that is to stay of it. Pipes, terminals and other character devices, and what this
     process has open (``/dev/stdout``) stay what they are: they get what is written. Links are followed. Raises OSError.
     """
-    place, there = _target(path)
+    place, there = _target(path, known)
     if isinstance(place, int) or (there is not None and not stat.S_ISREG(there.st_mode)):
         with os.fdopen(_opened(place), "wb") as file:
             yield file
@@ -155,7 +156,7 @@ def check_target(path: Path) -> None:
     _target(path)
 
 
-def _target(path: Path) -> tuple[str | int, os.stat_result | None]:
+def _target(path: Path, known: bool = False) -> tuple[str | int, os.stat_result | None]:
     """Where ``path`` leads, or the descriptor of this process that it stands for; and what is there. Raises OSError
     as ``check_target``."""
     descriptor = _descriptor(path)
@@ -175,7 +176,7 @@ def _target(path: Path) -> tuple[str | int, os.stat_result | None]:
     if stat.S_ISBLK(there.st_mode):
         raise OSError(errno.EINVAL, "a disk isn't written to", str(path))
     if stat.S_ISREG(there.st_mode):
-        if there.st_size and not _beginning_of_ours(Path(place)):
+        if there.st_size and not known and not _beginning_of_ours(Path(place)):
             raise OSError(errno.EEXIST, "there is a file that sendright didn't write; remove it first", str(path))
         if not os.access(place, os.W_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))

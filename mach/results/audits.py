@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
+from sendright.mach.results.baselines import BaselineUse
 from sendright.mach.results.facts import Token
 from sendright.mach.results.verdicts import Verdict
 
@@ -83,6 +84,8 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds since 1970, UTC."""
     title: str
     words: str
+    about: str = ""
+    """What the rule checks."""
     evidence: tuple[Evidence, ...]
     path: tuple[Link, ...] = ()
     tasks: tuple[Identity, ...] = ()
@@ -191,3 +194,5 @@ class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
     seconds: float
     interrupted: bool = False
+    baseline: BaselineUse | None = None
+    """If the findings were compared with a baseline: what came of it."""

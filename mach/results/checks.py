@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.results.baselines import BaselineUse
 from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.evidence import EvidenceCount, EvidenceItem
 from sendright.mach.results.verdicts import Verdict
@@ -60,6 +61,14 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     not_modelled: dict[str, int] = {}
     """Number of an argument that the profile doesn't model, in words -> how often it was drawn. No call had it."""
     interrupted: bool = False
+    earlier: int = 0
+    """How many runs that failed in earlier checks were tried first."""
+    planned: int = 0
+    """How many runs there would have been, if nothing had failed and nothing had stopped the check; 0: not known."""
+    baseline: BaselineUse | None = None
+    """If the findings were compared with a baseline: what came of it."""
+    time_is_up: bool = False
+    """The check was stopped because it had taken as long as it may (``--max-time``)."""
     message: str = ""
 
 
@@ -84,6 +93,10 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     violation: Violation | None = None
     trace: Trace | None = None
+    file: str = ""
+    """The script; empty if it isn't a file."""
+    line: int | None = None
+    """The line of the script in which the case has its id, from 1."""
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +113,8 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: tuple[str, ...] = ()
     """As in ``CheckResult``."""
     interrupted: bool = False
+    baseline: BaselineUse | None = None
+    """If the findings were compared with a baseline: what came of it."""
 
     @classmethod
     def of(
@@ -199,6 +214,8 @@ class ProofResult(msgspec.Struct, frozen=True, kw_only=True):
     assumed: str = ""
     """What a selection (``--call``, ``--invariant``) left out, in words: the proof assumes it."""
     interrupted: bool = False
+    baseline: BaselineUse | None = None
+    """If the findings were compared with a baseline: what came of it."""
 
     @property
     def counts(self) -> dict[Basis, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sendright.mach.results.baselines import BaselineUse
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.verdicts import Verdict
@@ -96,3 +97,5 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
     assumed: str = ""
     """What a selection left out, in words."""
     interrupted: bool = False
+    baseline: BaselineUse | None = None
+    """If the findings were compared with a baseline: what came of it."""

@@ -12,6 +12,7 @@ class Verdict(Enum):
     PROVED = "PROVED"  # prove: for every number of tasks, ports, names and messages
     PASSED = "PASSED"  # check, replay: all runs agreed; not a proof
     BREAKS_AS_KNOWN = "BREAKS AS KNOWN"  # prove: counterexamples only where the profile's kernel is known to break the property
+    ACCEPTED = "ACCEPTED"  # there are findings, and a baseline (--baseline) accepts each of them
     REFUTED = "REFUTED"  # a counterexample was found
     FAILED = "FAILED"  # check, replay: a step disagreed
     CRASHED = "CRASHED"  # the checked implementation crashed or hung

@@ -24,6 +24,9 @@ class Parts(dict[int, V], Generic[V]):
     changed: Collection[int]
     earlier: weakref.ref[Parts[V]]
 
+    def __reduce__(self) -> tuple[type[Parts[V]], tuple[dict[int, V]]]:
+        return type(self), (dict(self),)  # in another process it has no predecessor
+
 
 def updated_parts(earlier: Parts[V], changed: Collection[int], show: Callable[[int], V | None]) -> Parts[V]:
     """A copy of ``earlier`` in which ``show`` gives each ``changed`` part; if it gives None, the part is gone."""

@@ -173,6 +173,7 @@ def _finding(store: Store, name: str, suspect: Suspect, path: tuple[object, ...]
         host=store.worlds[suspect.world].host or _host(store, logs),
         time=suspect.time,
         title=rule.title,
+        about=rule.about,
         words=suspect.words,
         evidence=suspect.evidence,
         path=path,  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.results.audits import Answer, AuditFinding, AuditResult, GroupAudit, Severity
 from sendright.mach.results.verdicts import Verdict
+from sendright.model.proof.processes.cluster import result_of
 from sendright.model.proof.processes.workers import Lost, in_workers
 from sendright.properties.audit.audit import STANDARD_INPUT, Log, audit_group
 from sendright.properties.audit.questions import Question
@@ -43,9 +44,11 @@ def audit_logs(
     fail_on: Severity = Severity.WARNING,
     jobs: int = 1,
     executor: Executor | None = None,
+    problem: Callable[[bool], str | None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> AuditResult:
-    """Audit every group, on ``executor``, or else in ``jobs`` processes.
+    """Audit every group, on ``executor``, or else in ``jobs`` processes. ``problem``, which is called now and then with
+    whether a group was done, says in words if the executor is lost.
 
     The result doesn't depend on the executor or on ``jobs``. After Ctrl-C in an ``interruptible`` command it covers the
     finished groups. Raises WorkersDied.
@@ -59,7 +62,7 @@ def audit_logs(
         each = (
             _in_this_process(groups, questions, progress)
             if here
-            else _elsewhere(groups, questions, progress, executor)
+            else _elsewhere(groups, questions, progress, executor, problem)
             if executor is not None
             else _in_processes(groups, questions, progress, min(jobs, len(groups)))
         )
@@ -98,22 +101,35 @@ def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGr
         os.close(file)
 
 
-def _elsewhere(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, executor: Executor) -> Iterator[tuple[int, AuditedGroup]]:
+def _elsewhere(
+    groups: Sequence[Group],
+    questions: Sequence[Question],
+    progress: _Progress,
+    executor: Executor,
+    problem: Callable[[bool], str | None] | None,
+) -> Iterator[tuple[int, AuditedGroup]]:
     waiting = {executor.submit(_work, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
     try:
-        yield from _as_completed(waiting, progress)
+        yield from _as_completed(waiting, progress, problem)
     finally:
         for future in waiting:
             future.cancel()
 
 
-def _as_completed(waiting: dict[Future[AuditedGroup], int], progress: _Progress) -> Iterator[tuple[int, AuditedGroup]]:
+def _as_completed(
+    waiting: dict[Future[AuditedGroup], int], progress: _Progress, problem: Callable[[bool], str | None] | None
+) -> Iterator[tuple[int, AuditedGroup]]:
     """Each group when it is done. Raises a worker's exception; the unfinished groups stay in ``waiting``."""
     while waiting:
         stop_if_interrupted()
         done, _ = wait(waiting, POLL, FIRST_COMPLETED)
+        lost = None if problem is None else problem(bool(done))
+        if lost is not None:
+            raise WorkersDied(lost)
         for future in done:
-            found = future.result()
+            found = future.result() if problem is None else result_of(future, Lost("the cluster is gone"))
+            if isinstance(found, Lost):
+                raise WorkersDied(found.words)
             yield waiting.pop(future), found
         progress.show({})
 

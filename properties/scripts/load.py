@@ -7,6 +7,7 @@ ones. A fault inside one case doesn't refuse its file: the case isn't modelled, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,6 +66,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     cases: tuple[ScriptCase, ...]
+    lines: dict[str, int] = {}
+    """The line of each case's id, from 1, as far as it is found."""
     servers: tuple[tuple[PlannedServer | UnmodelledServer, Profile], ...] = ()
     """All servers, with the file's profile and their own limits."""
 
@@ -101,7 +104,25 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
         raise BadScript(path, what, place or "$") from None
     assert isinstance(cases, list)
     read = tuple(_read_cases(form, cases, path, profile_override))
-    return Script(path=str(path), cases=read, servers=tuple(_servers_of(form, path, profile_override)))
+    return Script(path=str(path), cases=read, lines=_lines_of_ids(content), servers=tuple(_servers_of(form, path, profile_override)))
+
+
+_ID = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+def _lines_of_ids(content: bytes) -> dict[str, int]:
+    """The line of each ``"id": "…"`` in a file's text: a place for editors, which may be wrong if a string has such a
+    text."""
+    lines: dict[str, int] = {}
+    line, at = 1, 0
+    for match in _ID.finditer(content):
+        line += content.count(b"\n", at, match.start())
+        at = match.start()
+        try:
+            lines.setdefault(json.loads(match[1]), line)
+        except ValueError:
+            continue
+    return lines
 
 
 def _check_servers(servers: Any, path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from sendright.mach.results.checks import CaseResult, ReplayResult
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.state.trace import LIMITS, Violation
 from sendright.mach.state.view import NOT_SHOWN
+from sendright.model.proof.processes.workers import Lost
+from sendright.properties.distribution.pool import Failed, Pool, Processes, WorkersDied, answers_of
 from sendright.properties.runs.answer_form import answer_error
 from sendright.properties.runs.judged_run import RETURN_CODE, JudgedRun, Oracle, Violated
 from sendright.properties.runs.run import FormCheckedOracle
@@ -41,35 +44,81 @@ def replay(
     profile_override: Profile | None = None,
     on_case: Callable[[CaseResult], None] | None = None,
     call_seconds: float = CALL_SECONDS,
+    *,
+    jobs: int = 1,
+    worker_factory: Callable[[], Implementation] | None = None,
+    pool: Callable[[CaseRunner], Pool[tuple[int, ScriptCase], CaseResult]] | None = None,
 ) -> ReplayResult:
     """Run every case of ``scripts``, each on a freshly booted implementation (a new one after a crash) beside a fresh
     oracle.
 
     ``on_case`` gets each result. The verdict is FAILED if any case failed, else CRASHED if any crashed, else PASSED if
     any passed, else UNDETERMINED. Ctrl-C ends it early with the results so far; the verdict is never PASSED then.
+
+    The cases are run by ``jobs`` processes, each with an implementation from ``worker_factory`` (or else
+    ``implementation_factory``), or by those of ``pool``. The result is the same. Raises WorkersDied.
     """
     scripts = tuple(scripts)
     implementation = implementation_factory()
-    cases: list[CaseResult] = []
+    found: dict[int, CaseResult] = {}
     interrupted = False
+    of = [index for index, script in enumerate(scripts) for _ in script.cases]
+    items = enumerate(case for script in scripts for case in script.cases)
     try:
-        for script in scripts:
-            for case in script.cases:
-                profile = _profile_of(case, profile_override)
-                cases.append(_CaseRun(case, JudgedRun(implementation, FormCheckedOracle(oracle_factory(profile)), profile, call_seconds)).result())
-                if on_case is not None:
-                    on_case(cases[-1])
-                if cases[-1].verdict == "crashed":
-                    implementation = implementation_factory()
+        if pool is None and jobs <= 1:
+            runner = CaseRunner(implementation_factory, oracle_factory, profile_override, call_seconds)
+            work = runner.working_on(implementation)
+            answers: Iterator[tuple[tuple[int, ScriptCase], CaseResult | Lost]] = ((item, work(item)) for item in items)
+        else:
+            runner = CaseRunner(worker_factory or implementation_factory, oracle_factory, profile_override, call_seconds)
+            answers = answers_of(pool(runner) if pool is not None else Processes(runner, jobs), items)
+        for (number, case), result in answers:
+            if isinstance(result, Lost):
+                raise WorkersDied(f"case {case.id} is lost: {result.words}")
+            result = msgspec.structs.replace(result, file=scripts[of[number]].path, line=scripts[of[number]].lines.get(case.id))
+            found[number] = result
+            if on_case is not None:
+                on_case(result)
     except KeyboardInterrupt:
         interrupted = True
+    except Failed as error:
+        raise WorkersDied(str(error)) from error
     return ReplayResult.of(
         implementation.name,
-        cases,
+        [found[number] for number in sorted(found)],
         [script.path for script in scripts],
         not_compared(capabilities_of(implementation), _calls_of(scripts)),
         interrupted,
     )
+
+
+@dataclass(frozen=True)
+class CaseRunner:
+    """Runs cases, in any process."""
+
+    implementation_factory: Callable[[], Implementation]
+    oracle_factory: Callable[[Profile], Oracle]
+    profile_override: Profile | None
+    call_seconds: float
+
+    def __call__(self) -> Callable[[tuple[int, ScriptCase]], CaseResult]:
+        """What a process of a pool does with each numbered case."""
+        return self.working_on(self.implementation_factory())
+
+    def working_on(self, implementation: Implementation) -> Callable[[tuple[int, ScriptCase]], CaseResult]:
+        """What runs each numbered case on ``implementation``, or after a crash on a new one."""
+
+        def work(item: tuple[int, ScriptCase]) -> CaseResult:
+            nonlocal implementation
+            case = item[1]
+            profile = _profile_of(case, self.profile_override)
+            oracle = FormCheckedOracle(self.oracle_factory(profile))
+            result = _CaseRun(case, JudgedRun(implementation, oracle, profile, self.call_seconds)).result()
+            if result.verdict == "crashed":
+                implementation = self.implementation_factory()
+            return result
+
+        return work
 
 
 def _calls_of(scripts: Iterable[Script]) -> list[str]:

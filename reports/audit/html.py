@@ -87,6 +87,8 @@ def _headline(result: AuditResult) -> str:
         return f"No finding of severity {result.fail_on.word} or worse"
     if result.verdict is Verdict.UNDETERMINED:
         return f"No finding of severity {result.fail_on.word} or worse so far; the audit is incomplete"
+    if result.verdict is Verdict.ACCEPTED:
+        return f"The baseline accepts each finding of severity {result.fail_on.word} or worse"
     counts = [(rule, counts) for group in result.groups for rule, counts in group.counts.items()]
     broken = dict.fromkeys(rule for rule, found in counts if any(n and Severity[word.upper()] >= result.fail_on for word, n in found.items()))
     return f"Broken rule{'s' if len(broken) != 1 else ''}: {', '.join(broken)}"

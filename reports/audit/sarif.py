@@ -7,9 +7,12 @@ from typing import Any
 import msgspec
 
 from sendright.mach.results.audits import AuditFinding, AuditResult, Evidence, Link
+from sendright.mach.results.baselines import Accepted
 from sendright.reports.audit.words import invariants_words, link_words, moment, summary
 from sendright.reports.escape import one_line, visible
-from sendright.reports.sarif import SCHEMA, file_uri
+from sendright.reports.fingerprints import KEY, audit_fingerprint
+from sendright.reports.rules import help_uri
+from sendright.reports.sarif import SCHEMA, file_uri, suppression
 
 
 def audit_sarif(result: AuditResult, version: str) -> str:
@@ -17,6 +20,7 @@ def audit_sarif(result: AuditResult, version: str) -> str:
     files = list(dict.fromkeys(file for group in result.groups for file in group.files))
     numbers = {file: number for number, file in enumerate(files)}
     rules = {finding.rule: finding for finding in result.findings}
+    accepted = {} if result.baseline is None else {entry.fingerprint: entry for entry in result.baseline.accepted}
     complaints = [complaint for group in result.groups for complaint in (*group.refused, *group.complaints)]
     invocation: dict[str, Any] = {"executionSuccessful": not result.interrupted}
     if complaints:
@@ -31,17 +35,24 @@ def audit_sarif(result: AuditResult, version: str) -> str:
         },
         "invocations": [invocation],
         "artifacts": [{"location": {"uri": file_uri(file)}, "roles": ["analysisTarget"]} for file in files],
-        "results": [_result(finding, numbers) for finding in result.findings],
+        "results": [_result(finding, numbers, accepted.get(audit_fingerprint(finding))) for finding in result.findings],
         "properties": {"verdict": result.verdict.value, "summary": visible(summary(result))},
     }
     return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}), indent=2).decode() + "\n"
 
 
 def _rule(name: str, finding: AuditFinding) -> dict[str, Any]:
-    return {"id": f"audit/{name}", "shortDescription": {"text": finding.title}, "help": {"text": f"This rule checks {invariants_words(finding)}."}}
+    rule = f"audit/{name}"
+    return {
+        "id": rule,
+        "shortDescription": {"text": finding.title},
+        "fullDescription": {"text": finding.about or finding.title},
+        "helpUri": help_uri(rule),
+        "help": {"text": f"{finding.about or finding.title} This rule checks {invariants_words(finding)}."},
+    }
 
 
-def _result(finding: AuditFinding, numbers: dict[str, int]) -> dict[str, Any]:
+def _result(finding: AuditFinding, numbers: dict[str, int], accepted: Accepted | None) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "ruleId": f"audit/{finding.rule}",
         "level": finding.severity.word,
@@ -50,6 +61,9 @@ def _result(finding: AuditFinding, numbers: dict[str, int]) -> dict[str, Any]:
         "relatedLocations": [_location(one, numbers, one.words) for one in dict.fromkeys(finding.evidence[:-1])],
         "properties": {"host": visible(finding.host), "time": moment(finding.time), "tasks": [str(task) for task in finding.tasks]},
     }
+    entry["partialFingerprints"] = {KEY: audit_fingerprint(finding)}
+    if accepted is not None:
+        entry["suppressions"] = [suppression(accepted)]
     if finding.path:
         entry["codeFlows"] = [{"threadFlows": [{"locations": [_step(link, numbers) for link in finding.path]}]}]
     return entry

@@ -12,6 +12,7 @@ from rich.text import Text
 from sendright.mach.results.audits import Answer, AuditFinding, AuditResult, Link, Severity
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.audit.words import counted, link_words, missing_words, moment, summary
+from sendright.reports.baseline import baseline_lines
 from sendright.reports.escape import one_line
 
 SHOWN = 20
@@ -42,9 +43,10 @@ def _parts(result: AuditResult) -> Iterator[RenderableType]:
     if len(complaints) > COMPLAINTS:
         yield Text(f"… and {len(complaints) - COMPLAINTS:,} more unreadable records", "yellow")
     yield from (Text(one_line(f"incomplete: {line}"), "dim") for line in missing_words(result)[:NOTES])
+    yield from (Text(one_line(line), "yellow") for line in baseline_lines(result.baseline))
     word, rest = summary(result).split(":", 1)
-    good = result.verdict is Verdict.PASSED
-    yield Text.assemble((word, "bold green" if good else "bold yellow" if result.verdict is Verdict.UNDETERMINED else "bold red"), ":", rest)
+    good, open_ = result.verdict is Verdict.PASSED, result.verdict in (Verdict.UNDETERMINED, Verdict.ACCEPTED)
+    yield Text.assemble((word, "bold green" if good else "bold yellow" if open_ else "bold red"), ":", rest)
 
 
 def _table(result: AuditResult) -> Table:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import z3
 
 from sendright.mach.interrupt import POLL, stop_if_interrupted
+from sendright.model.proof.processes.greeting import TIMEOUT, NoCluster, greeted
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.solver.own_source import sources
 
@@ -32,18 +33,14 @@ ATTEMPTS = 3
 """How often an item is tried on a cluster, if the process that works on it dies."""
 
 
-TIMEOUT = 10
-"""Seconds after which no scheduler answers."""
-
-LOOK = 5.0
+LOOK = 1.0
 """Seconds between two looks whether there are workers."""
 
-WITHOUT_WORKERS = 30.0
+ASK = 2.0
+"""Seconds that the scheduler has for an answer to that."""
+
+WITHOUT_WORKERS = 5.0
 """Seconds after which the work is given up if there are none."""
-
-
-class NoCluster(Exception):
-    """There is no cluster at an address. The message is one line."""
 
 
 class OtherSendright(Exception):
@@ -64,21 +61,55 @@ class Cluster:
 
 @contextmanager
 def connected(address: str) -> Iterator[Cluster]:
-    """The Dask cluster at ``address``. Its workers need this package. Raises NoCluster."""
+    """The Dask cluster at ``address``. Its workers need this package. Raises NoCluster, after a few seconds at most."""
+    greeted(address)
     try:
-        from distributed import Client
+        import distributed  # noqa: F401
     except ImportError as error:
         raise NoCluster(f"{address}: needs the package distributed (pip install 'sendright[distributed]')") from error
     _silence("distributed", "tornado", "asyncio")
-    try:
-        client: Any = Client(address, timeout=TIMEOUT)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise NoCluster(f"{address}: no Dask scheduler answers there: {' '.join(str(error).split()) or type(error).__name__}") from error
+    if address.startswith(("tls", "wss")):
+        _needs_certificates(address)
+    client = _client(address)
     try:
         yield Cluster(address, client.get_executor(pure=False, retries=ATTEMPTS), lambda: client.status == "running", partial(_workers, client))
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone, and it doesn't matter any more
             client.close(timeout=1)
+
+
+def _needs_certificates(address: str) -> None:
+    """Raises NoCluster if Dask has none for its encrypted connections."""
+    from distributed.security import Security
+
+    try:
+        context = Security().get_connection_args("client").get("ssl_context")
+    except Exception as error:  # what can be wrong with a certificate has many names
+        raise NoCluster(f"{address}: Dask's certificates can't be used: {' '.join(str(error).split())} (see distributed.comm.tls)") from error
+    if context is None:
+        raise NoCluster(f"{address}: needs certificates (name them in Dask's configuration, distributed.comm.tls)")
+
+
+def _client(address: str) -> Any:
+    """A client of the scheduler at ``address``. Raises NoCluster; also if Dask takes too long, which it may."""
+    made: list[Any] = []
+
+    def make() -> None:
+        from distributed import Client
+
+        try:
+            made.append(Client(address, timeout=TIMEOUT, set_as_default=False))
+        except Exception as error:  # what it can't do, it says in many ways
+            made.append(error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    thread.join(2 * TIMEOUT)
+    found = made[0] if made else TimeoutError("it doesn't answer")
+    if isinstance(found, Exception):
+        words = " ".join(str(found).split()) or type(found).__name__
+        raise NoCluster(f"{address}: no Dask scheduler answers there: {words} (start one, or check the address)") from found
+    return found
 
 
 def _silence(*names: str) -> None:
@@ -91,16 +122,46 @@ def _silence(*names: str) -> None:
 
 def _workers(client: Any) -> int:
     try:
-        return len(client.sync(client.scheduler.ncores, callback_timeout=LOOK))
+        return len(client.sync(client.scheduler.ncores, callback_timeout=ASK))
     except Exception:  # whatever goes wrong, it doesn't say
         return 0
 
 
-@contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """The Dask cluster at ``address`` as an executor. Raises NoCluster."""
-    with connected(address) as found:
-        yield found.executor
+def wait_for_workers(on: Cluster) -> int:
+    """How many workers the cluster has, once it has one. Raises NoCluster if it has none for a while."""
+    watch = Watch(on)
+    while not (workers := on.workers()):
+        stop_if_interrupted()
+        problem = watch.problem()
+        if problem is not None:
+            raise NoCluster(problem)
+        time.sleep(POLL)
+    return workers
+
+
+class Watch:
+    """Whether a cluster is still there: asked now and then while one waits for it."""
+
+    def __init__(self, on: Cluster) -> None:
+        self._on = on
+        self._looked = self._seen = time.monotonic()
+        self.gone = f"the Dask scheduler at {on.address} is gone"
+        self.idle = f"the Dask scheduler at {on.address} has had no workers for {WITHOUT_WORKERS:g} s"
+
+    def problem(self, something_was_done: bool = False) -> str | None:
+        """What is wrong, in words; None: nothing."""
+        if not self._on.is_connected():
+            return self.gone
+        now = time.monotonic()
+        if something_was_done:
+            self._seen = now
+        elif now > self._looked + LOOK:
+            if self._on.workers():
+                self._seen = time.monotonic()
+            self._looked = time.monotonic()
+            if self._looked > self._seen + WITHOUT_WORKERS:
+                return self.idle
+        return None
 
 
 def in_cluster(function: Callable[[Item], Answer], items: Sequence[Item], on: Cluster) -> Iterator[tuple[Item, Answer | Lost]]:
@@ -109,39 +170,30 @@ def in_cluster(function: Callable[[Item], Answer], items: Sequence[Item], on: Cl
     ``function`` and the items must be picklable. What ``function`` raises is raised here, and KeyboardInterrupt after
     Ctrl-C; then, and when the caller no longer asks for more, the rest is cancelled.
     """
-    gone = Lost(f"the Dask scheduler at {on.address} is gone")
-    idle = Lost(f"the Dask scheduler at {on.address} has had no workers for {WITHOUT_WORKERS:g} s")
+    watch = Watch(on)
+    gone = Lost(watch.gone)
     waiting: dict[Future[Answer], Item] = {}
     version = own_version()
     try:
         for item in items:
             waiting[on.executor.submit(_work, version, function, item)] = item
-        looked = seen = time.monotonic()
-        why: Lost | None = None
+        why: str | None = None
         while waiting and why is None:
             stop_if_interrupted()
             done, _ = wait(waiting, POLL, FIRST_COMPLETED)
-            if not on.is_connected():
-                why = gone
-            elif done:
-                seen = time.monotonic()
-            elif time.monotonic() > looked + LOOK:
-                looked = time.monotonic()
-                if on.workers():
-                    seen = looked
-                elif looked > seen + WITHOUT_WORKERS:
-                    why = idle
+            why = watch.problem(bool(done))
             for future in done:
-                yield waiting.pop(future), _result(future, gone)
+                yield waiting.pop(future), result_of(future, gone)
         for future in list(waiting):
             future.cancel()
-            yield waiting.pop(future), why or gone
+            yield waiting.pop(future), Lost(why or watch.gone)
     finally:
         for future in waiting:
             future.cancel()
 
 
-def _result(future: Future[Any], gone: Lost) -> Any:
+def result_of(future: Future[Any], gone: Lost) -> Any:
+    """The result of a future that is done; ``Lost`` if the cluster is the reason why there is none."""
     try:
         return future.result()
     except CancelledError:
@@ -169,8 +221,10 @@ def _work(version: str, function: Callable[[Item], Answer], item: Item) -> Answe
 
 
 @cache
-def own_version() -> str:
-    """A hash of all that decides a proof task: the source of the prover and the specification, Python, z3."""
+def own_version(*roots: str) -> str:
+    """A hash of all that decides an item: the source of these modules and of all that they import (if none is named,
+    of the prover and the specification), Python, z3."""
     parts = [z3.get_full_version(), sys.version, str(sys.flags.optimize)]
-    parts += [f"{name}\n{source}" for name, source in sources("sendright.model.proof.obligations").items()]
+    for root in roots or ("sendright.model.proof.obligations",):
+        parts += [f"{name}\n{source}" for name, source in sources(root).items()]
     return sha256("".join(f"{len(part)}\n{part}" for part in parts).encode()).hexdigest()

@@ -26,11 +26,11 @@ from pathlib import Path
 import platformdirs
 import z3
 
+from sendright.mach.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
 from sendright.model.language.sorts import Sorts, Term
 from sendright.model.language.term_walk import number_of
 from sendright.model.proof.solver import instantiate, questions
 from sendright.model.proof.solver.instantiate import Hint
-from sendright.model.proof.solver.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
 from sendright.model.proof.solver.own_source import sources
 from sendright.model.proof.solver.smtlib import NotWritable, Writer
 
