@@ -211,7 +211,7 @@ def open_own_cache(named: Path | None) -> Cache | None:
     Raises BadInput if the named folder can't be trusted.
     """
     from sendright.model.proof.solver.cache import NoKey, open_cache
-    from sendright.model.proof.solver.own_files import Unusable
+    from sendright.mach.own_files import Unusable
 
     try:
         opened = open_cache(named)

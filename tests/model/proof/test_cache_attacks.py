@@ -28,7 +28,7 @@ from sendright.model.language.state import After, State
 from sendright.model.proof.obligations import ProofTask, decide_case
 from sendright.model.proof.solver import cache as proof_cache
 from sendright.model.proof.solver.cache import Cache, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
-from sendright.model.proof.solver.own_files import Unusable, append_own, own_folder, read_own
+from sendright.mach.own_files import Unusable, append_own, own_folder, read_own
 from sendright.model.proof.solver.questions import Mark
 
 RULE, TITLE = "mach_port_deallocate", "one of several references goes"
