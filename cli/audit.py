@@ -17,8 +17,9 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, version, write_files
+from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import complain, show, show_json
+from sendright.cli.version import version
 from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 

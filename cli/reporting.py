@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
+from sendright.cli.version import version
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.results.checks import ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
@@ -100,14 +100,6 @@ def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (
     if interrupted and status in (ExitStatus.HOLDS, ExitStatus.UNDETERMINED):
         return interrupted_status()
     return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
-
-
-def version() -> str:
-    """sendright's own version; 0 when it runs from a source tree that isn't installed."""
-    try:
-        return importlib.metadata.version("sendright")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
 
 
 def finish(
