@@ -17,8 +17,9 @@ from sendright.cli.baselines import read_baseline
 from sendright.cli.clusters import cluster, greet
 from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, one_form, today, version, write_files
+from sendright.cli.reporting import check_files, conclude, one_form, today, write_files
 from sendright.cli.streams import complain, show, show_json, write
+from sendright.cli.version import version
 from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 

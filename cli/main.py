@@ -7,78 +7,39 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from sendright.cli.accept import accept
-from sendright.cli.audit import audit
 from sendright.cli.bad_input import BadInput, NotThere
-from sendright.cli.calls import calls
-from sendright.cli.check import check
-from sendright.cli.check_server import check_server
-from sendright.cli.compare import compare
-from sendright.cli.config import config
-from sendright.cli.configuration import nearest_file, read_configuration
-from sendright.cli.graph import graph
+from sendright.cli.commands import MARKUP, Commands
 from sendright.cli.help import help_text
-from sendright.cli.mutants import mutants
-from sendright.cli.policy import policy
-from sendright.cli.profiles import profiles
-from sendright.cli.prove import prove
-from sendright.cli.replay import replay
-from sendright.cli.reporting import version
-from sendright.cli.setup import setup
+from sendright.cli.specification import let_go_of_specification
 from sendright.cli.streams import NoOutput, complain, open_streams, write
-from sendright.cli.synthesize import synthesize
-from sendright.cli.trace_spec import trace_spec
-from sendright.cli.witnesses import witnesses
-from sendright.mach.interrupt import ending_in_order, interrupted_status, interruptible
-from sendright.mach.kernel.profiles import UnknownProfile
+from sendright.cli.version import version
+from sendright.mach.interrupt import ending_in_order, interrupted_status
 from sendright.mach.results.verdicts import ExitStatus
-from sendright.properties.scripts.load import BadScript
+
+BAD_INPUT = (("sendright.mach.kernel.profiles", "UnknownProfile"), ("sendright.properties.scripts.load", "BadScript"))
+"""Errors of modules below that say what is wrong with the input."""
 
 
-class Commands(TyperGroup):
-    """All commands, with the defaults that pyproject.toml gives their options.
-
-    What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always).
-    """
-
-    def invoke(self, ctx: Any) -> object:
-        ctx.default_map = read_configuration(_configuration_file(), self.commands).defaults
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as signalled:
-            raise typer.Abort() from signalled
+def _bad_input() -> tuple[type[Exception], ...]:
+    """The errors that say so. A module that isn't imported has raised none."""
+    return (BadInput, *[getattr(sys.modules[module], name) for module, name in BAD_INPUT if module in sys.modules])
 
 
 app = typer.Typer(
     name="sendright",
     cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 everything holds · 1 a violation was found · 2 the input or the command line is wrong · "
     "3 the checked kernel, or sendright itself, crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM). "
     "sendright COMMAND --help describes a command, with examples.",
 )
-for command in (check, prove, policy, replay, check_server, compare, audit, synthesize, mutants):
-    app.command(help=help_text(command))(interruptible(command))
-for quick in (graph, calls, profiles, trace_spec, accept, config):
-    app.command(help=help_text(quick))(quick)
-app.command(help=help_text(setup))(setup)
-app.command(help=help_text(witnesses))(interruptible(witnesses))
-
-
-def _configuration_file() -> Path | None:
-    try:
-        return nearest_file(Path.cwd())
-    except OSError:  # the working directory is gone: what needs it says so
-        return None
 
 
 def _show_version(wanted: bool) -> None:
@@ -105,7 +66,7 @@ def sendright(
     """
 
 
-app.callback(help=help_text(sendright))(sendright)
+app.callback(help=help_text(sendright.__doc__ or ""))(sendright)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,10 +74,10 @@ def main(arguments: Sequence[str]) -> int:
     if not __debug__:  # then the oracle would take each step for right that its assertions refuse
         return _refuse("Python leaves out all assertions (start it without -O, and unset PYTHONOPTIMIZE)", ExitStatus.BAD_INPUT)
     try:
-        with ending_in_order():
+        with ending_in_order(), let_go_of_specification():
             status = app(list(arguments), prog_name="sendright", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except (BadInput, BadScript, UnknownProfile) as error:
+    except _bad_input() as error:
         return _refuse(str(error), ExitStatus.BAD_INPUT)
     except NotThere as error:
         return _refuse(str(error), ExitStatus.CRASHED)

@@ -16,8 +16,9 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, ProfileName, Quiet
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, version, write_files
+from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import complain, show, show_json
+from sendright.cli.version import version
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.verdicts import exit_status
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
@@ -15,6 +14,7 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Format
 from sendright.cli.streams import NoOutput, complain, show, show_json, width, write
+from sendright.cli.version import version
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.results.baselines import Baseline
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
@@ -125,14 +125,6 @@ def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (
     if interrupted and status in (ExitStatus.HOLDS, ExitStatus.UNDETERMINED):
         return interrupted_status()
     return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
-
-
-def version() -> str:
-    """sendright's own version; 0 when it runs from a source tree that isn't installed."""
-    try:
-        return importlib.metadata.version("sendright")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
 
 
 def finish(

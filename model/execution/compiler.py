@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, partial
+from types import CodeType
 from typing import Any, NamedTuple
 
 import z3
 
 from sendright.mach.abi import descriptors
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.model.execution.candidates import PAGES, Candidates, Plan, recognised
 from sendright.model.execution.encoding import _ACCESSORS, _CONSTRUCTORS, DEFAULTS, ENVIRONMENT, NO_OBJECT, NO_PORT
+from sendright.model.execution.kept import CodeFile, is_kept
 from sendright.model.execution.state import AFTER, LOOKUPS
 from sendright.model.language.release import Release
 from sendright.model.language.rule import Case, Context
@@ -259,11 +262,42 @@ class FunctionBuilder:
         return "\n".join([*head, body])
 
 
+def code_of(source: str, name: str) -> CodeType:
+    """The code of a module that defines one function."""
+    return compile(source, f"<specification: {name}>", "exec")
+
+
+def function_of(code: CodeType, name: str) -> Callable[..., Any]:
+    """The function called ``name`` that the module of this ``code`` defines."""
+    scope: dict[str, Any] = dict(_OF_LAYOUTS)
+    exec(code, scope)
+    return scope[name]  # type: ignore[no-any-return]
+
+
 def compile_function(source: str, name: str) -> Callable[..., Any]:
     """The function called ``name`` that ``source`` defines."""
-    scope: dict[str, Any] = dict(_OF_LAYOUTS)
-    exec(compile(source, f"<specification: {name}>", "exec"), scope)
-    return scope[name]  # type: ignore[no-any-return]
+    return function_of(code_of(source, name), name)
+
+
+class ReleaseShape(NamedTuple):
+    """What running a release depends on, besides the functions of its case."""
+
+    no_senders_first: bool
+    at_once: bool
+    silent: bool
+    numbers: int
+    """How many numbers of slots it says."""
+
+
+class CaseCode(NamedTuple):
+    """The code of what a case does: all that is kept of it. See ``CaseFunctions``."""
+
+    releases: tuple[tuple[Any, ...], ...]
+    roots: tuple[tuple[CodeType, CodeType], ...]
+    earlier: tuple[CodeType | None, ...]
+    check: CodeType
+    outputs: CodeType
+    effect: CodeType
 
 
 class CaseFunctions:
@@ -271,36 +305,52 @@ class CaseFunctions:
     checks and outputs.
     """
 
+    def __init__(self, code: CaseCode) -> None:
+        self.releases = [ReleaseShape(*shape) for shape in code.releases]
+        self.roots = [(function_of(slot, "slot"), function_of(port, "port")) for slot, port in code.roots]
+        self.earlier = [None if effect is None else function_of(effect, "effect") for effect in code.earlier]
+        """For each release, what the case has queued before it: what finds it, or None if that is nothing."""
+        self.check = function_of(code.check, "check")
+        self.outputs = function_of(code.outputs, "outputs")
+        self.effect = function_of(code.effect, "effect")
+
+
+class CaseTerms:
+    """What a case does, as terms, and as code that is made of them."""
+
     def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
         after = After(context.before, context.profile)
         case.effect(after)
+        self._case, self._after, self._before, self._given = case, after, context.before, parameters
         self.releases: list[Release] = after.releases
-        chosen = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
-        self.roots = [self._roots(context.before, release, parameters, chosen) for release in self.releases]
-        self.earlier = [self._earlier(context.before, release, parameters, chosen) for release in self.releases]
-        """For each release, what the case has queued before it: what finds it, or None if that is nothing."""
-        self.chosen = [*chosen, *[release.dying.name() for release in self.releases]]
+        self._choices = [name for name, sort in context.rule.choices.items() if sort.is_predicate]
+        self.chosen = [*self._choices, *[release.dying.name() for release in self.releases]]
         released = [identifier(function.name()) for release in self.releases for function in _release_functions(release)]
-        parameters = [*parameters, *released]
-        self.parameters = parameters
-        changed = [name for name in FIELDS if after.changed(name) and not FIELDS[name].ghost]
-        self.source = self._effect(after, changed, parameters, self.chosen)
-        self.effect = compile_function(self.source, "effect")
+        self.parameters = [*parameters, *released]
+        """What the functions take: the case's parameters, and what its releases choose."""
         self.assumptions = after.assumptions
-        self.checks = [term for term in after.assumptions if self._checkable(term)]
-        check = FunctionBuilder("check", parameters, self.checks, self.chosen)
-        check.lines.append(f"    return {' and '.join(check.value(term) for term in self.checks) or 'True'}")
-        self.check = compile_function(check.finish(), "check")
-        outputs = FunctionBuilder("outputs", parameters, case.outputs.values(), self.chosen)
-        parts = [f"{name!r}: {outputs.value(term)}" for name, term in case.outputs.items()]
-        outputs.lines.append(f"    return {{{', '.join(parts)}}}")
-        self.outputs = compile_function(outputs.finish(), "outputs")
 
-    def _earlier(self, before: State, release: Release, parameters: list[str], chosen: list[str]) -> Callable[..., dict[str, dict[Any, Any]]] | None:
-        changed = [name for name in _OF_QUEUES if release.base.fields[name] is not before.fields[name]]
-        if not changed:
-            return None
-        return compile_function(self._effect(release.base, changed, parameters, chosen), "effect")
+    def code(self) -> CaseCode:
+        """What these terms say, compiled."""
+        after, changed = self._after, [name for name in FIELDS if self._after.changed(name) and not FIELDS[name].ghost]
+        checks = [term for term in self.assumptions if self._checkable(term)]
+        check = FunctionBuilder("check", self.parameters, checks, self.chosen)
+        check.lines.append(f"    return {' and '.join(check.value(term) for term in checks) or 'True'}")
+        outputs = FunctionBuilder("outputs", self.parameters, self._case.outputs.values(), self.chosen)
+        parts = [f"{name!r}: {outputs.value(term)}" for name, term in self._case.outputs.items()]
+        outputs.lines.append(f"    return {{{', '.join(parts)}}}")
+        return CaseCode(
+            tuple((each.no_senders_first, each.at_once, each.silent, len(each.numbers)) for each in self.releases),
+            tuple(self._roots(release) for release in self.releases),
+            tuple(self._earlier(release) for release in self.releases),
+            code_of(check.finish(), "check"),
+            code_of(outputs.finish(), "outputs"),
+            code_of(self._effect(after, changed, self.parameters, self.chosen), "effect"),
+        )
+
+    def _earlier(self, release: Release) -> CodeType | None:
+        changed = [name for name in _OF_QUEUES if release.base.fields[name] is not self._before.fields[name]]
+        return code_of(self._effect(release.base, changed, self._given, self._choices), "effect") if changed else None
 
     def _checkable(self, term: Term) -> bool:
         """Not about ghosts, among them a release's counts, nor about messages that it might make or places that it
@@ -316,22 +366,20 @@ class CaseFunctions:
         unknown = {name for name in _free(term) if name not in Translator().constants and identifier(name) not in self.parameters}
         return not used & ghosts and not (over_messages and used & notified) and not unknown
 
-    def _roots(
-        self, before: State, release: Release, parameters: list[str], chosen: list[str]
-    ) -> tuple[Callable[..., list[Any]], Callable[..., list[Any]]]:
+    def _roots(self, release: Release) -> tuple[CodeType, CodeType]:
         """Where a release starts: what finds its slots and its ports. A slot that the rule emptied before isn't one."""
         slot, port = z3.Const("x_slot", UNBOUNDED.Slot), z3.Const("x_port", UNBOUNDED.Port)
         starts = release.starts_at(slot)
-        if release.base.fields["kind"] is not before.fields["kind"]:
+        if release.base.fields["kind"] is not self._before.fields["kind"]:
             starts = z3.And(starts, release.base.kind(slot) != KIND.NONE)
-        found = []
-        for name, variable, term in (("slot", slot, starts), ("port", port, release.roots(port))):
-            builder = FunctionBuilder(name, parameters, [], chosen)
-            names = {variable.get_id(): "y"}
-            points = builder.points(term, [variable], names, "", _DOMAINS[variable.sort().name()])
-            builder.lines.append(f"    return [y for y in {points} if {builder.translator.source(term, names)}]")
-            found.append(compile_function(builder.finish(), name))
-        return found[0], found[1]
+        return self._found("slot", slot, starts), self._found("port", port, release.roots(port))
+
+    def _found(self, name: str, variable: Term, term: Term) -> CodeType:
+        builder = FunctionBuilder(name, self._given, [], self._choices)
+        names = {variable.get_id(): "y"}
+        points = builder.points(term, [variable], names, "", _DOMAINS[variable.sort().name()])
+        builder.lines.append(f"    return [y for y in {points} if {builder.translator.source(term, names)}]")
+        return code_of(builder.finish(), name)
 
     def _effect(self, after: State, changed: list[str], parameters: list[str], chosen: list[str]) -> str:
         roots: list[Term] = []
@@ -462,22 +510,43 @@ def _release_functions(release: Release) -> list[Any]:
 class CompiledCase:
     """One case as Python. It is compiled when it applies for the first time: a short run needs few of the cases."""
 
-    def __init__(self, context: Context, case: Case, parameters: list[str]) -> None:
-        self.case = case
-        self.id = f"{context.rule.name}/{case.id}"
-        self.context, self.parameters = context, parameters
+    def __init__(self, rule: CompiledRule, index: int, id: str, code: ReturnCode | None, replies: int) -> None:
+        """``id`` as ``Case.id``; ``code`` and ``replies`` are the case's."""
+        self.id = f"{rule.context.rule.name}/{id}"
+        self.code, self.replies = code, replies
+        self.context, self.parameters = rule.context, rule.parameters
+        self._rule, self._index, self._key = rule, index, f"case/{rule.context.rule.name}/{index}"
+
+    @property
+    def case(self) -> Case:
+        """The case itself. (What is kept of it does without its terms.)"""
+        return self._rule.declared[self._index]
+
+    @cached_property
+    def terms(self) -> CaseTerms:
+        """What it does, as terms."""
+        return CaseTerms(self.context, self.case, self.parameters)
 
     @cached_property
     def functions(self) -> CaseFunctions:
-        return CaseFunctions(self.context, self.case, self.parameters)
+        """What it does, as functions."""
+        kept = self._rule.kept
+        found = kept.get(self._key) if kept is not None else None
+        if found is None:
+            found = tuple(self.terms.code())
+            if kept is not None:
+                kept.keep(self._key, found)
+        return CaseFunctions(CaseCode(*found))
 
 
 class CompiledRule:
     """A rule as Python: which case applies, and its cases."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, kept: CodeFile | None = None) -> None:
+        """``kept``: where the code may be found, and is put."""
         self.context = context
         rule = context.rule
+        self.kept = kept if is_kept(rule.cases) and is_kept(rule.requires) else None
         self.choices = tuple(rule.choices)
         self.takes = (*rule.parameters, *rule.choices)
         """The arguments and choices that the rule takes, in order."""
@@ -486,16 +555,33 @@ class CompiledRule:
         self.messages = tuple(name for name, sort in (rule.parameters | rule.choices).items() if sort.name == "Message" and sort.domain is None)
         """Those of them that are messages."""
         self.parameters = ["v_caller", *[identifier(name) for name in self.takes]]
-        cases = list(rule.cases(context))
-        self.cases = [CompiledCase(context, case, self.parameters) for case in cases]
+        found = self.kept.get(f"rule/{rule.name}") if self.kept is not None else None
+        if found is None:
+            found = self._compiled()
+            if self.kept is not None:
+                self.kept.keep(f"rule/{rule.name}", found)
+        applies, requires, cases = found
+        self.applies, self.requires = function_of(applies, "applies"), function_of(requires, "requires")
+        self.cases = [
+            CompiledCase(self, index, id, None if code is None else ReturnCode(code), replies) for index, (id, code, replies) in enumerate(cases)
+        ]
+
+    @cached_property
+    def declared(self) -> list[Case]:
+        """The rule's cases, with their terms."""
+        return list(self.context.rule.cases(self.context))
+
+    def _compiled(self) -> tuple[CodeType, CodeType, tuple[tuple[str, int | None, int], ...]]:
+        """What finds the case that applies, whether the rule's requirements hold, and of each case what a run says of
+        it."""
+        rule, cases = self.context.rule, self.declared
         chosen = [name for name, sort in rule.choices.items() if sort.is_predicate]
-        builder = FunctionBuilder("applies", self.parameters, [case.when for case in cases], chosen)
+        applies = FunctionBuilder("applies", self.parameters, [case.when for case in cases], chosen)
         for index, case in enumerate(cases):
-            builder.lines.append(f"    if {builder.value(case.when)}: return {index}")
-        builder.lines.append("    return -1")
-        self.source = builder.finish()
-        self.applies = compile_function(self.source, "applies")
-        required = rule.requires(context)
+            applies.lines.append(f"    if {applies.value(case.when)}: return {index}")
+        applies.lines.append("    return -1")
+        required = rule.requires(self.context)
         requires = FunctionBuilder("requires", self.parameters, required, chosen)
         requires.lines.append(f"    return {' and '.join(requires.value(term) for term in required) or 'True'}")
-        self.requires = compile_function(requires.finish(), "requires")
+        said = tuple((case.id, None if case.code is None else int(case.code), case.replies) for case in cases)
+        return code_of(applies.finish(), "applies"), code_of(requires.finish(), "requires"), said

@@ -177,8 +177,8 @@ class _Judging:
                 given |= way(choosing)
         applied = self.oracle.run(step.rule, self.caller, given)
         self.messages |= {given[name] for name in self.system.rules[step.rule].messages}
-        case = applied.case.case
-        assert not (step.cannot_fail and case.code is not None), f"{applied.case.id}: an earlier rule has tested that it can't fail"
+        case = applied.case
+        assert not (step.cannot_fail and case.code is not None), f"{case.id}: an earlier rule has tested that it can't fail"
         if step.to:
             self._expect_named(step.to, applied, named)
         else:
@@ -205,7 +205,7 @@ class _Judging:
 
     def _expect_told(self, applied: Applied, goes_on: bool) -> None:
         """The answer has the code and the results that a rule says. (Success isn't the call's, if it goes on then.)"""
-        code = applied.case.case.code
+        code = applied.case.code
         if code is not None and not (goes_on and code is ReturnCode.KERN_SUCCESS):
             self.code = code
             self._expect_code(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import product
+from types import CodeType
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from sendright.mach.json_text import read_json
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.state.snapshot import Snapshot
-from sendright.model.execution.compiler import FunctionBuilder, compile_function, identifier
+from sendright.model.execution.compiler import FunctionBuilder, code_of, compile_function, function_of, identifier
 from sendright.model.execution.encoding import (
     BODY_SLOT,
     DESTINATION_SLOT,
@@ -34,6 +35,7 @@ from sendright.model.execution.encoding import (
     SlotTuple,
     environment,
 )
+from sendright.model.execution.kept import code_file, is_kept
 from sendright.model.execution.snapshots import state_of
 from sendright.model.execution.state import AFTER, ConcreteState
 from sendright.model.invariants.catalogue import state_invariants
@@ -64,17 +66,28 @@ class CompiledClause(msgspec.Struct, frozen=True):
     sorts: tuple[str, ...]
 
 
+ClauseCode = tuple[str, CodeType, tuple[str, ...]]
+"""A clause's title, its function's code, and the sorts of its variables: all that is kept of it."""
+
+
 def compile_clauses(invariants: Iterable[Invariant], variables: Variables, state: State) -> tuple[CompiledClause, ...]:
     """Every clause of some invariants about ``state`` (an arbitrary one), as Python."""
-    compiled: list[CompiledClause] = []
-    for invariant in invariants:
-        for title, clause in invariant.clauses(variables, state):
-            body, names, sorts = opened(clause)
-            builder = FunctionBuilder("holds", names, [body])
-            builder.lines.append(f"    return {builder.value(body)}")
-            name = f"invariant {invariant.number}: {invariant.title}"
-            compiled.append(CompiledClause(name, title, compile_function(builder.finish(), "holds"), sorts))
-    return tuple(compiled)
+    return tuple(clause for each in invariants for clause in _with_functions(each, _code_of_clauses(each, variables, state)))
+
+
+def _with_functions(invariant: Invariant, clauses: Iterable[ClauseCode]) -> list[CompiledClause]:
+    name = f"invariant {invariant.number}: {invariant.title}"
+    return [CompiledClause(name, title, function_of(code, "holds"), sorts) for title, code, sorts in clauses]
+
+
+def _code_of_clauses(invariant: Invariant, variables: Variables, state: State) -> tuple[ClauseCode, ...]:
+    found: list[ClauseCode] = []
+    for title, clause in invariant.clauses(variables, state):
+        body, names, sorts = opened(clause)
+        builder = FunctionBuilder("holds", names, [body])
+        builder.lines.append(f"    return {builder.value(body)}")
+        found.append((title, code_of(builder.finish(), "holds"), sorts))
+    return tuple(found)
 
 
 def opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
@@ -90,7 +103,14 @@ def opened(clause: Term) -> tuple[Term, list[str], tuple[str, ...]]:
 @cache
 def compiled(invariant: Invariant) -> tuple[CompiledClause, ...]:
     """An invariant's clauses."""
-    return compile_clauses([invariant], Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
+    kept = code_file("invariants") if is_kept(invariant.clauses) else None
+    name = f"{invariant.number}/{invariant.clauses.__module__}.{invariant.clauses.__qualname__}"
+    clauses: tuple[ClauseCode, ...] | None = kept.get(name) if kept is not None else None
+    if clauses is None:
+        clauses = _code_of_clauses(invariant, Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))
+        if kept is not None:
+            kept.keep(name, clauses)
+    return tuple(_with_functions(invariant, clauses))
 
 
 def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvariant, ...]:

@@ -98,8 +98,8 @@ class CaseAssumptions:
 
     @cached_property
     def _compiled(self) -> list[Assumption]:
-        functions = self._case.functions
-        return [*_of_rule(self._case), *[Assumption(term, functions.parameters) for term in functions.assumptions]]
+        terms = self._case.terms
+        return [*_of_rule(self._case), *[Assumption(term, terms.parameters) for term in terms.assumptions]]
 
     def unmet(self, state: ConcreteState, env: dict[str, Any], values: list[Any]) -> str:
         """The first assumption that doesn't hold in ``state``, whose ghosts are counted; empty if all do.

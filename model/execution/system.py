@@ -30,7 +30,7 @@ from sendright.mach.state.boot import (
 )
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
-from sendright.model.execution.compiler import CompiledCase, CompiledRule
+from sendright.model.execution.compiler import CompiledCase, CompiledRule, ReleaseShape
 from sendright.model.execution.consequences import Consequences
 from sendright.model.execution.encoding import (
     ALIVE,
@@ -55,10 +55,10 @@ from sendright.model.execution.encoding import (
     SlotTuple,
     environment,
 )
+from sendright.model.execution.kept import code_file, described
 from sendright.model.execution.late_choices import LateChoices, interleaved
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
-from sendright.model.language.release import Release
 from sendright.model.language.rule import FIRES_POSSIBLE, PENDING_RULES, RULES, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
@@ -92,12 +92,14 @@ _compiled: dict[str, dict[str, CompiledRule]] = {}
 
 def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     """All rules that ``profile`` serves, as Python. Profiles that differ in limits only share them."""
-    switches = repr(msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0))
+    without_limits = msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0)
+    switches = repr(without_limits)
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
         pending = [rule for rule in PENDING_RULES if RULES[rule].is_used(profile)]
         served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + pending)
-        _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile)) for name in served}
+        kept = code_file(described(without_limits))
+        _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile), kept) for name in served}
     return _compiled[switches]
 
 
@@ -221,7 +223,7 @@ class System:
             self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
 
     def _solve(
-        self, release: Release, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
+        self, release: ReleaseShape, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
     ) -> list[Any]:
         """What a release leads to, in the order of the profile's kernels: the ports that die, and fresh messages for
         the send-once rights that it gives up.
@@ -251,7 +253,7 @@ class System:
             led_to.moved_first.__contains__,
             led_to.circular.__contains__,
         )
-        counted = [number.__getitem__ for number in numbers[: len(release.numbers)]]
+        counted = [number.__getitem__ for number in numbers[: release.numbers]]
         silenced = {port[slot]: slot[1] for slot in led_to.unsent}
         more = [lambda of: silenced.get(of, NO_PORT)] if release.silent else []
         return [Chosen(dead), *told, *arrival, *order, *counted, *more]

@@ -8,8 +8,7 @@ state. A node without an explanation has no edge into it, and is a violation.
 from __future__ import annotations
 
 from collections.abc import Collection
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.rights import SlotKind
@@ -22,6 +21,9 @@ from sendright.properties.provenance.nodes import BOOT_STEP, Boot, MessageNode, 
 from sendright.properties.provenance.origins import Gain, HeldRight, Origin, Origins, Rights, parts
 from sendright.properties.provenance.token_history import KERNEL_TOKENS, TokenHistory
 
+if TYPE_CHECKING:
+    import networkx as nx
+
 
 class Derivation:
     """The graph of one trace, and its unexplained nodes.
@@ -31,6 +33,8 @@ class Derivation:
     """
 
     def __init__(self, trace: Trace) -> None:
+        import networkx as nx  # here, as it takes long, and a judged run needs no graph
+
         self.trace = trace
         self.graph: nx.MultiDiGraph[Node] = nx.MultiDiGraph()
         self.violations: list[Violation] = []

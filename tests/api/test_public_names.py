@@ -22,9 +22,7 @@ def test_the_import_is_quick_and_brings_nothing_along() -> None:
 
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse((ROOT / "package" / "__init__.pyi").read_text("utf-8"))
-    seen = {
-        alias.name: f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    seen = {alias.name: f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     there = {name: f"{home}.{name}" for home, names in vars(sendright)["_HOMES"].items() for name in names}
     assert seen == there | vars(sendright)["_MODULES"]
     assert sorted(seen) == sendright.__all__

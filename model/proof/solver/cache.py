@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
-import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +24,8 @@ from pathlib import Path
 import platformdirs
 import z3
 
-from sendright.mach.own_files import Unusable, append_own, folder_in, own_folder, read_own, write_secret
+from sendright.mach.own_files import Unusable, append_own, folder_in, own_folder, read_own
+from sendright.mach.user_key import key_of_user
 from sendright.model.language.sorts import Sorts, Term
 from sendright.model.language.term_walk import number_of
 from sendright.model.proof.solver import instantiate, questions
@@ -34,7 +33,6 @@ from sendright.model.proof.solver.instantiate import Hint
 from sendright.model.proof.solver.own_source import sources
 from sendright.model.proof.solver.smtlib import NotWritable, Writer
 
-KEY_BYTES = 32
 FILE_LIMIT = 1 << 20
 """Bytes of a cache file at most. The longest that was seen has 20,000."""
 
@@ -63,25 +61,11 @@ def open_cache(folder: Path | None = None) -> Cache:
     mine = own_folder(folder) if folder else folder_in(platformdirs.user_cache_path, "sendright/proofs")
     try:
         rests_on()
-        return Cache(mine, _key_of_user())
+        return Cache(mine, key_of_user())
     except ImportError as error:
         raise NoKey(f"the prover's own source can't be read: {error} (install sendright with its source)") from error
     except Unusable as error:
         raise NoKey(str(error)) from error
-
-
-def _key_of_user() -> bytes:
-    """The key, from the user's data directory: a cache that comes with its own key isn't trusted. Raises Unusable."""
-    file = folder_in(platformdirs.user_data_path, "sendright") / "proofs.key"
-    try:
-        if not os.path.lexists(file):
-            write_secret(file, secrets.token_bytes(KEY_BYTES))
-        key = read_own(file, KEY_BYTES, secret=True)
-    except OSError as error:
-        raise Unusable(f"{file}: {error.strerror} (make it readable for yourself, or remove it)") from error
-    if len(key) != KEY_BYTES:
-        raise Unusable(f"{file} is not a key of sendright's (remove it)")
-    return key
 
 
 class _Kept:

@@ -1,0 +1,107 @@
+"""All commands of ``sendright``. A command's module is imported when somebody calls the command or asks for its help.
+
+The list of commands shows the first sentences of their docstrings. It reads them from the modules' code, without
+importing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as click_command
+
+from sendright.cli.help import help_text
+from sendright.mach.interrupt import interruptible
+
+AT_NEXT_CALL = ("check", "prove", "policy", "replay", "check-server", "compare", "audit", "synthesize", "mutants", "witnesses")
+"""Commands that end between two calls, when a signal asks them to. The others are quick."""
+COMMANDS = (*AT_NEXT_CALL[:-1], "graph", "calls", "profiles", "trace-spec", "accept", "config", "setup", "witnesses")
+"""In the order of the list. The function of a command has its name, in the module of that name."""
+MARKUP = "rich"
+
+
+class Commands(TyperGroup):
+    """The group of all commands, with the defaults that pyproject.toml gives their options.
+
+    What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always).
+    """
+
+    def invoke(self, ctx: Any) -> object:
+        file = _configuration_file()
+        if file is not None:
+            from sendright.cli.configuration import read_configuration  # this imports all commands, for their options
+
+            ctx.default_map = read_configuration(file, self.commands).defaults
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as signalled:
+            raise typer.Abort() from signalled
+
+    @property
+    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+        """All commands, by name. (This imports them.)"""
+        return {name: self.get_command(None, name) for name in COMMANDS}
+
+    @commands.setter
+    def commands(self, given: object) -> None:
+        """The group begins without any."""
+        self._loaded: dict[str, Any] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and cmd_name not in self._loaded:
+            self._loaded[cmd_name] = load(cmd_name)
+        return self._loaded.get(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the group's help. To list a command, its name and docstring will do."""
+        self._loaded = {name: TyperCommand(name, help=help_text(_docstring_of(name))) for name in COMMANDS}
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._loaded = {}
+
+
+def _configuration_file() -> Path | None:
+    from sendright.cli.configuration import nearest_file
+
+    try:
+        return nearest_file(Path.cwd())
+    except OSError:  # the working directory is gone: what needs it says so
+        return None
+
+
+def load(name: str) -> Any:
+    """The command ``name``, from its module."""
+    function: Callable[..., Any] = getattr(import_module(_module(name)), _function(name))
+    alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
+    alone.command(name, help=help_text(function.__doc__ or ""))(interruptible(function) if name in AT_NEXT_CALL else function)
+    return click_command(alone)
+
+
+def _function(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _module(name: str) -> str:
+    return f"sendright.cli.{_function(name)}"
+
+
+def _docstring_of(name: str) -> str:
+    """The docstring of a command's function, from the code of its module, which Python has compiled already."""
+    spec = find_spec(_module(name))
+    code = spec.loader.get_code(_module(name)) if spec is not None and spec.loader is not None else None  # type: ignore[attr-defined]
+    for constant in () if code is None else code.co_consts:
+        if isinstance(constant, CodeType) and constant.co_name == _function(name):
+            first = constant.co_consts[0] if constant.co_consts else None
+            return first if isinstance(first, str) else ""
+    return ""
