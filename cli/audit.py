@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude, version, write_files
 from sendright.cli.streams import complain, show, show_json
@@ -118,7 +118,7 @@ def audit(
     except WorkersDied as error:
         complain(str(error))
         return ExitStatus.CRASHED
-    return _finish(result, len(paths), html, sarif, json, shlex.join(["sendright", "audit", *paths]))
+    return _finish(result, len(paths), html, sarif, json, command_line(["sendright", "audit", *paths]))
 
 
 def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, json: bool, command: str) -> int:

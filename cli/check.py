@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import deque
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
 )
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.streams import show, show_json
@@ -104,9 +104,9 @@ def check(
         )
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     found = scripts(result)
-    commands = [shlex.join(["sendright", "replay", str(report_dir / name), *chosen]) for name in found]
+    commands = [command_line(["sendright", "replay", str(report_dir / name), *chosen]) for name in found]
     again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
-    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={name: script_text(script) for name, script in found.items()})
+    rerun = Rerun(commands=(*commands, command_line(again)), scripts={name: script_text(script) for name, script in found.items()})
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 

@@ -21,6 +21,7 @@ from sendright.cli.compare import compare
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
 from sendright.cli.mutants import mutants
+from sendright.cli.plugins import with_plugins
 from sendright.cli.policy import policy
 from sendright.cli.profiles import profiles
 from sendright.cli.prove import prove
@@ -31,6 +32,7 @@ from sendright.cli.streams import NoOutput, complain, open_streams, write
 from sendright.cli.synthesize import synthesize
 from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
+from sendright.mach.extensions import PluginError
 from sendright.mach.interrupt import ending_in_order, interrupted_status, interruptible
 from sendright.mach.kernel.profiles import UnknownProfile
 from sendright.mach.results.verdicts import ExitStatus
@@ -60,11 +62,11 @@ app = typer.Typer(
     "sendright COMMAND --help describes a command, with examples.",
 )
 for command in (check, prove, policy, replay, check_server, compare, audit, synthesize, mutants):
-    app.command(help=help_text(command))(interruptible(command))
+    app.command(help=help_text(command))(interruptible(with_plugins(command)))
 for quick in (graph, calls, profiles, trace_spec):
-    app.command(help=help_text(quick))(quick)
+    app.command(help=help_text(quick))(with_plugins(quick))
 app.command(help=help_text(setup))(setup)
-app.command(help=help_text(witnesses))(interruptible(witnesses))
+app.command(help=help_text(witnesses))(interruptible(with_plugins(witnesses)))
 
 
 def _show_version(wanted: bool) -> None:
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         with ending_in_order():
             status = app(list(arguments), prog_name="sendright", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except (BadInput, BadScript, UnknownProfile) as error:
+    except (BadInput, BadScript, UnknownProfile, PluginError) as error:
         return _refuse(str(error), ExitStatus.BAD_INPUT)
     except typer.TyperException as error:
         return _refuse(_usage(error), ExitStatus.BAD_INPUT)

@@ -3,7 +3,6 @@ specification."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from sendright.cli.options import (
     TraceFile,
     Traces,
 )
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.mach.results.checks import ReplayResult
@@ -69,6 +69,7 @@ def replay(
     """
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
+    profile = None if override is None else override.name
     scripts = [load_script(path, override) for path in files]
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
     outputs.prepare(files)
@@ -79,7 +80,7 @@ def replay(
     with ProgressBar("replaying", quiet) as progress:
         result = run_replay(scripts, factory, Oracle, override, on_case=lambda case: progress.count(total, case.id))
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
-    command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
+    command = command_line(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
     return finish(result, outputs, Rerun(commands=(command,), scripts=texts), failed_or_last(result))
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
+from sendright.cli.plugins import profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude
 from sendright.cli.streams import show, show_json
@@ -61,7 +62,7 @@ def witnesses(
       4    undetermined: some cases were not reached
       130  interrupted
     """
-    chosen = [profile_named(name).name for name in dict.fromkeys(profile or PROFILES)]
+    chosen = [profile_given(name).name for name in dict.fromkeys(profile or PROFILES)]
     check_files({"--output": output})
     recorded = _recorded(output)
     if not os.access(output.parent, os.W_OK):  # said before the search, which may take minutes

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import z3
 
+from sendright.mach.extensions import Prepared, prepared
 from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.solver.own_source import sources
@@ -112,10 +113,10 @@ def in_cluster(function: Callable[[Item], Answer], items: Sequence[Item], on: Cl
     gone = Lost(f"the Dask scheduler at {on.address} is gone")
     idle = Lost(f"the Dask scheduler at {on.address} has had no workers for {WITHOUT_WORKERS:g} s")
     waiting: dict[Future[Answer], Item] = {}
-    version = own_version()
+    version, needed = own_version(), prepared()
     try:
         for item in items:
-            waiting[on.executor.submit(_work, version, function, item)] = item
+            waiting[on.executor.submit(_work, version, needed, function, item)] = item
         looked = seen = time.monotonic()
         why: Lost | None = None
         while waiting and why is None:
@@ -160,11 +161,12 @@ _one_at_a_time = threading.Lock()
 """z3 works for one thread of a process at a time."""
 
 
-def _work(version: str, function: Callable[[Item], Answer], item: Item) -> Answer:
-    """What a worker does."""
+def _work(version: str, needed: Prepared, function: Callable[[Item], Answer], item: Item) -> Answer:
+    """What a worker does. It first adds what its client has."""
     with _one_at_a_time:
         if own_version() != version:
             raise OtherSendright("a Dask worker has another version of sendright, Python or z3 (install the same on all machines)")
+        needed.here()
         return function(item)
 
 
