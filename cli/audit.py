@@ -17,7 +17,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import HtmlFile, Json, Quiet, SarifFile
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, version, write_files
+from sendright.cli.reporting import added_lines, check_files, conclude, version, write_files
 from sendright.cli.streams import complain, show, show_json
 from sendright.mach.results.audits import AuditResult, Severity
 from sendright.mach.results.verdicts import ExitStatus, exit_status
@@ -147,7 +147,7 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
         else:
             from sendright.reports.audit.terminal import audit_terminal
 
-            show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
+            show(audit_terminal(result), *added_lines(), *(Text(f"Written: {file}") for file in written))
 
     return conclude(status, say, failed, result.interrupted)
 

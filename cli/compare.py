@@ -16,7 +16,7 @@ from sendright.cli.implementations import REFERENCE, implementation_factory, pro
 from sendright.cli.options import Json, Quiet
 from sendright.cli.plugins import profile_given
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, write_files
+from sendright.cli.reporting import added_lines, check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.results.checks import Obligation
@@ -109,7 +109,7 @@ def compare(
         else:
             from sendright.reports.comparison import not_written, terminal
 
-            show(terminal(result), *([] if scripts is None else not_written(str(scripts), len(cases), left_out)))
+            show(terminal(result), *added_lines(), *([] if scripts is None else not_written(str(scripts), len(cases), left_out)))
 
     return conclude(exit_status(result.verdict), say, failed, result.interrupted)
 

@@ -85,6 +85,7 @@ def mutants(
       130  interrupted, and no mutant survived
     """
     kernel_profile = profile_given(profile)
+    profile = kernel_profile.name
     if not hasattr(os, "fork"):
         raise BadInput("mutants: this system can't fork processes (use one that can, as Linux and macOS do)")
     check_files({"--page": page}, [survivors] if survivors else [])

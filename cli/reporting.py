@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
+from sendright.mach.extensions import extensions_in_words
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.results.checks import ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
@@ -110,6 +111,11 @@ def version() -> str:
         return "0"
 
 
+def added_lines() -> list[Text]:
+    """A line that says what was added from outside, if anything was."""
+    return [Text(f"Added from outside: {extensions_in_words()}")] if extensions_in_words() else []
+
+
 def finish(
     result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None, also_written: Collection[Path] = (), failed: Collection[str] = ()
 ) -> int:
@@ -128,7 +134,9 @@ def finish(
         else:
             from sendright.reports.terminal import terminal
 
-            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+            show(
+                terminal(result, width()), *added_lines(), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written)
+            )
 
     return conclude(status, say, failed, result.interrupted)
 

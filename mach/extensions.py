@@ -29,8 +29,8 @@ class Extension(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Its name and its version."""
-        return f"{self.name} {self.version}".rstrip()
+        """Its name, its version, and where it is from."""
+        return f"{self.name} {self.version}".rstrip() + (f" ({self.source})" if self.source != self.name else "")
 
 
 Preparation = Callable[[], object]
@@ -42,6 +42,11 @@ _told: dict[tuple[str, str], tuple[Extension, Preparation]] = {}
 def tell(extension: Extension, preparation: Preparation) -> None:
     """From now on ``extension`` is there. Another process has it too after the ``preparation``."""
     _told[extension.name, extension.source] = extension, preparation
+
+
+def extensions_in_words() -> str:
+    """What is there, in one line; empty if nothing is."""
+    return ", ".join(each.words for each in extensions())
 
 
 def extensions() -> tuple[Extension, ...]:

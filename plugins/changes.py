@@ -16,6 +16,8 @@ class Changes:
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], object]] = []
+        self.adds: list[str] = []
+        """What it adds that a user can name, in a few words each."""
 
     def done(self, undo: Callable[[], object]) -> None:
         """Something was done that ``undo`` takes back."""

@@ -76,8 +76,7 @@ def _load(place: str, name: str, version: str = "") -> None:
     try:
         digest = _digest(module, plugin)
         version = plugin.version or version
-        adds = tuple(one.words for one in plugin.declared if one.kind not in ("code", "reason", "flows", "witnesses", "sequence"))
-        tell(Extension(plugin.name, version, place, adds, digest), partial(load_again, place, name, version))
+        tell(Extension(plugin.name, version, place, tuple(changes.adds), digest), partial(load_again, place, name, version))
     except BaseException:
         changes.take_back()
         raise
@@ -96,9 +95,8 @@ def _imported(module: str, name: str) -> ModuleType:
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            raise PluginError(
-                f"plugin {name}: no module is named {error.name} (install it, or set PYTHONPATH to the directory that holds it)"
-            ) from error
+            how = "install it, or set PYTHONPATH to the directory that holds it"
+            raise PluginError(f"plugin {name}: no module is named {error.name} ({how})") from error
         with blaming(name, "can't be imported: it"):
             raise
     except BaseException as error:

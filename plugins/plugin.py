@@ -184,9 +184,8 @@ class Plugin:
 
         def declare(function: F) -> F:
             self._generator(function, "audit rule")
-            self._add(
-                "audit rule", _named(name, "audit rule"), function, invariants=tuple(invariants), title=_text(title, "title"), needs=tuple(needs)
-            )
+            options = {"invariants": tuple(invariants), "title": _text(title, "title"), "needs": tuple(needs)}
+            self._add("audit rule", _named(name, "audit rule"), function, **options)
             return function
 
         return declare

@@ -16,3 +16,4 @@ def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
     if one.name in OWN:
         raise PluginError("sendright has a kernel of this name (choose another one)")
     changes.put(ADAPTERS, one.name, Adapter(one.name, one.options["about"], one.value), one.words)
+    changes.adds.append(one.words)

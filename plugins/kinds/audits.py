@@ -31,6 +31,7 @@ def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
     find = guarded_generator(plugin.name, one.words, one.value, _check)
     rule = Rule(name=one.name, invariants=invariants, title=one.options["title"], about=about, needs=needs, find=find)
     changes.put(RULES, one.name, rule, one.words)
+    changes.adds.append(one.words)
 
 
 def _check(found: Any) -> None:

@@ -29,6 +29,7 @@ def install_call(plugin: Plugin, one: Declared, changes: Changes) -> None:
         applies(profile)
     changes.put(SIGNATURES, signature.name, signature, one.words)
     changes.put(ADDED_CALLS, signature.name, applies, one.words)
+    changes.adds.append(one.words)
 
 
 def install_rule(plugin: Plugin, one: Declared, changes: Changes) -> None:

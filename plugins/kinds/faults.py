@@ -8,8 +8,9 @@ from sendright.plugins.plugin import Declared, Plugin
 
 
 def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
-    """Add a fault. Its kernel is made once, to see that it can be."""
+    """Add a fault. The error of a kernel that can't be made is told when it is made."""
     from sendright.impl.faults import FAULTS, Fault
 
     build = guarded(plugin.name, one.words, one.value)
     changes.put(FAULTS, one.name, Fault(one.name, one.options["title"], one.options["history"], build), one.words)
+    changes.adds.append(one.words)

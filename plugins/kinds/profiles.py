@@ -14,3 +14,4 @@ def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
     profile = read_profile(one.value) if isinstance(one.value, Path) else profile_from(one.value)
     add_profile(profile)
     changes.done(lambda: remove_profile(profile.name))
+    changes.adds.append(f"profile {profile.name}, based on {profile.based_on}")

@@ -42,6 +42,7 @@ def install_invariant(plugin: Plugin, one: Declared, changes: Changes) -> None:
         if not list(clauses(Variables(UNBOUNDED), State.arbitrary(UNBOUNDED))):
             raise PluginError("yields no clause")
     changes.put(INVARIANTS, number, invariant, one.words)
+    changes.adds.append(one.words)
 
 
 def install_step_property(plugin: Plugin, one: Declared, changes: Changes) -> None:
@@ -58,6 +59,7 @@ def install_step_property(plugin: Plugin, one: Declared, changes: Changes) -> No
     for _ in _tried(clauses):
         pass
     changes.put(STEP_PROPERTIES, number, step, one.words)
+    changes.adds.append(one.words)
 
 
 def _tried(clauses: Callable[..., Iterator[Any]]) -> Iterator[Any]:

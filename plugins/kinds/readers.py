@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from sendright.mach.extensions import PluginError
 from sendright.plugins.changes import Changes
@@ -40,10 +40,11 @@ def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
     if any(form.name == one.name for form in FORMS):
         raise PluginError("there is a log reader of this name already (choose another one)")
     changes.append(FORMS, GuardedForm(plugin.name, one.value))
+    changes.adds.append(one.words)
 
 
 def _check(fact: Any) -> None:
     from sendright.mach.results.facts import Fact
 
-    if not isinstance(fact, get_args(Fact)):
+    if not isinstance(fact, Fact):
         raise PluginError(f"yields {type(fact).__name__}, which is no fact (sendright.mach.results.facts)")
