@@ -19,7 +19,9 @@ def blaming(plugin: str, what: str) -> Iterator[None]:
     try:
         yield
     except PluginError as error:
-        raise error if str(error).startswith(f"plugin {plugin}: ") else PluginError(f"plugin {plugin}: {what}: {error}") from error
+        if str(error).startswith("plugin "):
+            raise
+        raise PluginError(f"plugin {plugin}: {what}: {error}") from error
     except (Exception, SystemExit) as error:
         frames = frames_of(error)
         where = f" ({frames[-1]})" if frames else ""
