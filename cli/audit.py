@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +15,9 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.baselines import read_baseline
 from sendright.cli.clusters import cluster, greet
 from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, one_form, today, write_files
+from sendright.cli.reporting import added_lines, check_files, conclude, one_form, today, write_files
 from sendright.cli.streams import complain, show, show_json, write
 from sendright.cli.version import version
 from sendright.mach.results.audits import AuditResult, Severity
@@ -132,7 +132,7 @@ def audit(
     from sendright.reports.baseline import audit_with_baseline
 
     result = audit_with_baseline(result, known, today())
-    return _finish(result, len(paths), html, sarif, output, shlex.join(["sendright", "audit", *paths]))
+    return _finish(result, len(paths), html, sarif, output, command_line(["sendright", "audit", *paths]))
 
 
 def _forms(form: str, log_format: str | None, json: bool) -> tuple[Format, str | None]:
@@ -180,7 +180,7 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
         else:
             from sendright.reports.audit.terminal import audit_terminal
 
-            show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
+            show(audit_terminal(result), *added_lines(), *(Text(f"Written: {file}") for file in written))
 
     return conclude(status, say, failed, result.interrupted)
 

@@ -35,6 +35,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
 )
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.streams import complain, show, show_json
@@ -151,9 +152,9 @@ def check(
         complain(f"failing runs are not kept: {kept.folder} can't be written to (make it writable, or choose another folder with --database)")
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     written = scripts(result)
-    commands = [shlex.join(["sendright", "replay", str(report_dir / name), *chosen]) for name in written]
+    commands = [command_line(["sendright", "replay", str(report_dir / name), *chosen]) for name in written]
     again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
-    rerun = Rerun(commands=(*commands, shlex.join(again)), scripts={name: script_text(script) for name, script in written.items()})
+    rerun = Rerun(commands=(*commands, command_line(again)), scripts={name: script_text(script) for name, script in written.items()})
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ from sendright.cli.options import (
     TraceFile,
     Traces,
 )
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.replay import failed_or_last
 from sendright.cli.reporting import Outputs, finish
@@ -74,6 +74,7 @@ def check_server(
     """
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
+    profile = None if override is None else override.name
     found = [each for path in files for each in load_script(path, override).servers]
     names = {planned.name for planned, _ in found}
     missing = [name for name in server or () if name not in names]
@@ -105,4 +106,4 @@ def check_server(
         *(["--sut", sut] if sut != REFERENCE else []),
     ]
     again = ["sendright", "check-server", *map(str, files), "--seed", str(seed), "--examples", str(examples), "--acts", str(acts), *options]
-    return finish(result, outputs, Rerun(commands=(shlex.join(again),)), failed_or_last(result))
+    return finish(result, outputs, Rerun(commands=(command_line(again),)), failed_or_last(result))

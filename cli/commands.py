@@ -18,12 +18,14 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as click_command
 
 from sendright.cli.help import help_text
+from sendright.cli.plugins import with_plugins
 from sendright.mach.interrupt import interruptible
 
 AT_NEXT_CALL = ("check", "prove", "policy", "replay", "check-server", "compare", "audit", "synthesize", "mutants", "witnesses")
 """Commands that end between two calls, when a signal asks them to. The others are quick."""
 COMMANDS = (*AT_NEXT_CALL[:-1], "graph", "calls", "profiles", "trace-spec", "accept", "config", "setup", "witnesses")
 """In the order of the list. The function of a command has its name, in the module of that name."""
+WITHOUT_PLUGINS = ("accept", "config", "setup")
 MARKUP = "rich"
 
 
@@ -84,7 +86,8 @@ def load(name: str) -> Any:
     """The command ``name``, from its module."""
     function: Callable[..., Any] = getattr(import_module(_module(name)), _function(name))
     alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
-    alone.command(name, help=help_text(function.__doc__ or ""))(interruptible(function) if name in AT_NEXT_CALL else function)
+    whole = function if name in WITHOUT_PLUGINS else with_plugins(function)
+    alone.command(name, help=help_text(function.__doc__ or ""))(interruptible(whole) if name in AT_NEXT_CALL else whole)
     return click_command(alone)
 
 

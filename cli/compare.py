@@ -14,10 +14,11 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
 from sendright.cli.options import Json, Quiet
+from sendright.cli.plugins import profile_given
 from sendright.cli.progress import ProgressBar
-from sendright.cli.reporting import check_files, conclude, write_files
+from sendright.cli.reporting import added_lines, check_files, conclude, write_files
 from sendright.cli.streams import show, show_json
-from sendright.mach.kernel.profiles import PROFILES, Profile, profile_named
+from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.comparisons import CallComparison, CompareResult, RunDifference
 from sendright.mach.results.verdicts import Verdict, combine, exit_status
@@ -81,7 +82,7 @@ def compare(
         raise BadInput("compare: with --sut sendright only makes runs (leave out --no-runs and --call)")
     if no_runs and scripts is not None:
         raise BadInput("--scripts: there are no runs to write (leave out --no-runs)")
-    one = profile_named(first)
+    one = profile_given(first)
     check_files({"--scripts": scripts})
     _check_place(scripts)
     factory: Callable[[], Implementation]
@@ -89,7 +90,7 @@ def compare(
         factory = implementation_factory(sut, None)
         result = _with_kernel(profile_for(first, factory), factory, sut, examples, steps, seed, quiet)
     else:
-        other = profile_named(second or "")
+        other = profile_given(second or "")
         if one.name == other.name:
             raise BadInput(f"compare: FIRST and SECOND are both {first} (name two different profiles)")
         from sendright.impl.reference import ReferenceKernel
@@ -108,7 +109,7 @@ def compare(
         else:
             from sendright.reports.comparison import not_written, terminal
 
-            show(terminal(result), *([] if scripts is None else not_written(str(scripts), len(cases), left_out)))
+            show(terminal(result), *added_lines(), *([] if scripts is None else not_written(str(scripts), len(cases), left_out)))
 
     return conclude(exit_status(result.verdict), say, failed, result.interrupted)
 

@@ -11,8 +11,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.plugins import profile_given
+from sendright.mach.kernel.adapters import ADAPTERS
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.capabilities import capabilities_of
 from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words
 from sendright.mach.kernel.profiles import Profile, profile_named
@@ -37,6 +42,8 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
         return _live()
     if sut.startswith(STDIO):
         return _program(sut.removeprefix(STDIO))
+    if sut in ADAPTERS:
+        return _isolated(sut, partial(_checked, ADAPTERS[sut].build))
     return _imported(sut)
 
 
@@ -58,9 +65,9 @@ def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Prof
     possible = capabilities_of(factory()).profiles
     if name is None:
         return profile_named(possible[0] if possible else USUAL_PROFILE)
-    profile = profile_named(name)
-    if possible and name not in possible:
-        raise BadInput(f"--profile: {factory().name} can't be booted as {name} (choose one of {', '.join(possible)}, or leave it out)")
+    profile = profile_given(name)
+    if possible and not {profile.name, base_of(profile.name)} & set(possible):
+        raise BadInput(f"--profile: {factory().name} can't be booted as {profile.name} (choose one of {', '.join(possible)}, or leave it out)")
     return profile
 
 
@@ -100,11 +107,16 @@ def _imported(path: str) -> Callable[[], Implementation]:
     process."""
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
-        raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")
-    from sendright.properties.runs.isolation import IsolatedKernel, NotBuilt
+        known = "".join(f"{each!r}, " for each in ("reference", "gnumach", *ADAPTERS))
+        near = get_close_matches(path, ADAPTERS, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise BadInput(f"--sut: {path!r} is neither {known}'stdio:PROGRAM' nor an import path ({meant}write that as package.module:Class)")
+    return _isolated(path, partial(_built, module_name, name))
 
-    def build() -> Implementation:
-        return _built(module_name, name)
+
+def _isolated(path: str, build: Callable[[], Implementation]) -> Callable[[], Implementation]:
+    """What ``build`` makes, in a process of its own where fork exists. ``path`` names it. Raises BadInput."""
+    from sendright.properties.runs.isolation import IsolatedKernel, NotBuilt
 
     try:
         if "fork" not in multiprocessing.get_all_start_methods():
@@ -121,12 +133,20 @@ def _imported(path: str) -> Callable[[], Implementation]:
 
 def _built(module_name: str, name: str) -> Implementation:
     """Import and build it; modules may be in the current directory. Raises NotBuilt."""
-    from sendright.properties.runs.isolation import NotBuilt
-
     sys.path.insert(0, os.getcwd())
     try:
+        return _checked(lambda: getattr(importlib.import_module(module_name), name)())
+    finally:
+        sys.path.remove(os.getcwd())
+
+
+def _checked(build: Callable[[], object]) -> Implementation:
+    """What ``build`` makes, if it has what an implementation must have. Raises NotBuilt."""
+    from sendright.properties.runs.isolation import NotBuilt
+
+    try:
         with contextlib.redirect_stdout(sys.stderr):
-            kernel = getattr(importlib.import_module(module_name), name)()
+            kernel: Any = build()
     except ModuleNotFoundError as error:
         raise NotBuilt(f"{error} (install it, or run this in the directory that holds it)") from error
     except AttributeError as error:
@@ -135,8 +155,6 @@ def _built(module_name: str, name: str) -> Implementation:
         if os.environ.get("SENDRIGHT_DEBUG"):
             traceback.print_exc()
         raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
-    finally:
-        sys.path.remove(os.getcwd())
     missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
     if not isinstance(getattr(kernel, "name", None), str):
         missing.append("name")

@@ -20,7 +20,11 @@ from sendright.cli.version import version
 from sendright.mach.interrupt import ending_in_order, interrupted_status
 from sendright.mach.results.verdicts import ExitStatus
 
-BAD_INPUT = (("sendright.mach.kernel.profiles", "UnknownProfile"), ("sendright.properties.scripts.load", "BadScript"))
+BAD_INPUT = (
+    ("sendright.mach.kernel.profiles", "UnknownProfile"),
+    ("sendright.properties.scripts.load", "BadScript"),
+    ("sendright.mach.extensions", "PluginError"),
+)
 """Errors of modules below that say what is wrong with the input."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +14,12 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, ProfileName, Quiet
+from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import complain, show, show_json
 from sendright.cli.version import version
-from sendright.mach.kernel.profiles import Profile, profile_named
+from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.verdicts import exit_status
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def mutants(
       4    undetermined: a mutant wasn't decided in its time, and none survived
       130  interrupted, and no mutant survived
     """
-    kernel_profile = profile_named(profile)
+    kernel_profile = profile_given(profile)
+    profile = kernel_profile.name
     if not hasattr(os, "fork"):
         raise BadInput("mutants: this system can't fork processes (use one that can, as Linux and macOS do)")
     check_files({"--page": page}, [survivors] if survivors else [])
@@ -146,7 +147,7 @@ def _clauses(profile: Profile, page: Path | None, json: bool, quiet: bool) -> in
 
     try_little()
     with ProgressBar("dropping clauses", quiet) as progress:
-        result = needed_clauses(profile, shlex.join(["sendright", "mutants", "--clauses", "--profile", profile.name]), progress.update)
+        result = needed_clauses(profile, command_line(["sendright", "mutants", "--clauses", "--profile", profile.name]), progress.update)
     failed: list[str] = []
     write_files({"--page": (page, lambda: clauses_page(result, version()))}, failed)
     return conclude(
@@ -185,4 +186,4 @@ def _command(count: int, every: bool, seed: int, operators: list[str], places: l
     words = ["sendright", "mutants", *(["--every"] if every else [] if names else ["--count", str(count)]), "--seed", str(seed)]
     for option, values in (("--operator", operators), ("--in", places), ("--mutant", names)):
         words += [word for value in values for word in (option, value)]
-    return shlex.join([*words, "--profile", profile, *(["--seconds", f"{seconds:g}"] if seconds != SECONDS else [])])
+    return command_line([*words, "--profile", profile, *(["--seconds", f"{seconds:g}"] if seconds != SECONDS else [])])

@@ -10,7 +10,7 @@ import typer
 
 from sendright.mach.kernel.profiles import PROFILES
 
-_PROFILES = ", ".join(PROFILES)
+_PROFILES = f"{', '.join(PROFILES)}, one of a plugin, or a file of switches, my.toml"
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile: {_PROFILES}.")]
 ProfileOfProofOrRun = Annotated[
@@ -33,7 +33,7 @@ Sut = Annotated[
     typer.Option(
         "--sut",
         metavar="WHAT",
-        help="Kernel to run: reference, gnumach (a live one under QEMU), stdio:PROGRAM, or package.module:Class for your own.",
+        help="Kernel to run: reference, gnumach (a live one under QEMU), stdio:PROGRAM, a plugin's, or package.module:Class for your own.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output, and nothing else there.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileOfProofOrRun, Quiet, ReportDirectory, SarifFile
+from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.prove import open_own_cache
 from sendright.cli.reporting import Outputs, finish
@@ -80,7 +80,8 @@ def policy(
       4    undetermined: a case was neither proved nor refuted, or a script ended early
       130  interrupted, and nothing was refuted
     """
-    kernel_profile = profile_named(profile or "manual")
+    kernel_profile = profile_given(profile or "manual")
+    profile = kernel_profile.name if profile else None
     from sendright.properties.policy.load import BadPolicy, load_policy
 
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
@@ -110,7 +111,7 @@ def policy(
         for path in paths or []
         for word in (option, str(path))
     ]
-    rerun = Rerun(commands=(shlex.join(["sendright", "policy", str(file), *(["--profile", profile] if profile else []), *chosen, *compared]),))
+    rerun = Rerun(commands=(command_line(["sendright", "policy", str(file), *(["--profile", profile] if profile else []), *chosen, *compared]),))
     return finish(result, outputs, rerun)
 
 

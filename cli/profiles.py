@@ -8,8 +8,9 @@ import typer
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
+from sendright.cli.plugins import profile_given
 from sendright.cli.streams import show, show_json
-from sendright.mach.kernel.profiles import PROFILES, profile_named
+from sendright.mach.kernel.profiles import PROFILES
 
 
 def profiles(
@@ -35,7 +36,7 @@ def profiles(
     """
     from sendright.reports.vocabulary import differences, profiles_data, profiles_table
 
-    chosen = [profile_named(name) for name in dict.fromkeys(names or PROFILES)]
+    chosen = [profile_given(name) for name in dict.fromkeys(names or PROFILES)]
     if len(chosen) < 2:
         raise BadInput("profiles: compares two profiles or more (name another one, or none for all)")
     if json:

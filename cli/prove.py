@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +25,11 @@ from sendright.cli.options import (
     ReportDirectory,
     SarifFile,
 )
+from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.smtlib import Scripts
 from sendright.cli.streams import complain
-from sendright.mach.kernel.profiles import profile_named
 from sendright.mach.results.checks import ProofResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.rerun import Rerun, script_text
@@ -117,7 +116,8 @@ def prove(
       4    undetermined: neither a proof nor a counterexample of an obligation was found
       130  interrupted, and nothing was refuted
     """
-    kernel_profile = profile_named(profile)
+    kernel_profile = profile_given(profile)
+    profile = kernel_profile.name
     known = baseline and read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known)
     outputs.prepare([baseline] if baseline else [])
@@ -163,8 +163,8 @@ def prove(
     from sendright.reports.write import scripts as scripts_of
 
     runs = scripts_of(result)
-    replays = (shlex.join(["sendright", "replay", str(report_dir / name)]) for name in runs)
-    again = shlex.join(["sendright", "prove", "--profile", profile, *chosen])
+    replays = (command_line(["sendright", "replay", str(report_dir / name)]) for name in runs)
+    again = command_line(["sendright", "prove", "--profile", profile, *chosen])
     rerun = Rerun(commands=(again, *replays), scripts={name: script_text(script) for name, script in runs.items()})
     return finish(result, outputs, rerun, also_written=scripts.written if scripts else (), failed=failed)
 
@@ -201,8 +201,8 @@ def _redundant(profile: str, outputs: Outputs, call: list[str] | None, invariant
     from sendright.model.proof.redundant import redundant
 
     with ProgressBar("proving", quiet) as progress:
-        result = redundant(profile_named(profile), progress.update)
-    return finish(result, outputs, Rerun(commands=(shlex.join(["sendright", "prove", "--profile", profile, "--redundant"]),)))
+        result = redundant(profile_given(profile), progress.update)
+    return finish(result, outputs, Rerun(commands=(command_line(["sendright", "prove", "--profile", profile, "--redundant"]),)))
 
 
 def open_own_cache(named: Path | None) -> Cache | None:

@@ -3,7 +3,6 @@ specification."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +31,7 @@ from sendright.cli.options import (
     TraceFile,
     Traces,
 )
+from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.mach.results.checks import ReplayResult
@@ -83,6 +83,7 @@ def replay(
     greet(on)
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
+    profile = None if override is None else override.name
     scripts = [load_script(path, override) for path in files]
     known = baseline and read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
@@ -107,7 +108,7 @@ def replay(
     except WorkersDied as error:
         raise NotThere(str(error)) from error
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
-    command = shlex.join(["sendright", "replay", *map(str, files), *chosen])
+    command = command_line(["sendright", "replay", *map(str, files), *chosen])
     texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
     return finish(result, outputs, Rerun(commands=(command,), scripts=texts), failed_or_last(result))
 

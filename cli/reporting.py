@@ -15,6 +15,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Format
 from sendright.cli.streams import NoOutput, complain, show, show_json, width, write
 from sendright.cli.version import version
+from sendright.mach.extensions import extensions_in_words
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.results.baselines import Baseline
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
@@ -127,6 +128,11 @@ def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (
     return ExitStatus.BAD_INPUT if failed and status == ExitStatus.HOLDS else status
 
 
+def added_lines() -> list[Text]:
+    """A line that says what was added from outside, if anything was."""
+    return [Text(f"Added from outside: {extensions_in_words()}")] if extensions_in_words() else []
+
+
 def finish(
     result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None = None, also_written: Collection[Path] = (), failed: Collection[str] = ()
 ) -> int:
@@ -152,7 +158,9 @@ def finish(
         else:
             from sendright.reports.terminal import terminal
 
-            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+            show(
+                terminal(result, width()), *added_lines(), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written)
+            )
 
     return conclude(status, say, failed, result.interrupted)
 

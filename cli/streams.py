@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from sendright.mach.extensions import extensions
 from sendright.reports.escape import one_line
 
 PIPE_WIDTH = 160
@@ -64,7 +65,9 @@ def show(*what: RenderableType) -> None:
 
 
 def show_json(data: Any) -> None:
-    """Print one JSON value, on one line, to standard output."""
+    """Print one JSON value, on one line, to standard output. An object says which plugins took part, if any did."""
+    if added := extensions() if isinstance(data, dict) else ():
+        data = data | {"plugins": [{"name": one.name, "version": one.version, "source": one.source, "adds": list(one.adds)} for one in added]}
     write(json.dumps(data) + "\n")
 
 

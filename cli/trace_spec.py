@@ -11,10 +11,10 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.calls import known_call
 from sendright.cli.options import Json, ProfileName, Quiet
+from sendright.cli.plugins import profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import conclude
 from sendright.cli.streams import show, show_json
-from sendright.mach.kernel.profiles import profile_named
 from sendright.mach.results.verdicts import exit_status
 
 
@@ -54,7 +54,8 @@ def trace_spec(
       1  a clause is not covered; with --evidence: has no evidence
       2  the command line is wrong, or the tests can't be read
     """
-    kernel_profile = profile_named(profile)
+    kernel_profile = profile_given(profile)
+    profile = kernel_profile.name
     if call is not None and not kernel_profile.serves(known_call("trace-spec", call)):
         raise BadInput(f"trace-spec: the profile {profile} doesn't serve {call}")
     from sendright.properties.coverage.tests_found import find_tests

@@ -14,9 +14,11 @@ from rich.text import Text
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import REFERENCE, implementation_factory
 from sendright.cli.options import Json, Quiet, Sut
+from sendright.cli.plugins import profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import check_files, conclude
 from sendright.cli.streams import show, show_json
+from sendright.mach.extensions import extensions
 from sendright.mach.interrupt import interrupted_status
 from sendright.mach.kernel.profiles import PROFILES, profile_named
 from sendright.mach.results.verdicts import ExitStatus
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from sendright.properties.coverage.witness_search import Found
 
 
+OWN_RUNS = Path("model/execution/witnesses.json")
+"""Where the runs that come with sendright are."""
+
+
 def witnesses(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the recorded runs.")] = Path(
-        "model/execution/witnesses.json"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File of the recorded runs.")] = OWN_RUNS,
     search_all: Annotated[bool, typer.Option("--all", help="Keep no recorded run: search for every case again.")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Seed of the search: the same seed finds the same runs.")] = 0,
     profile: Annotated[
@@ -61,9 +65,11 @@ def witnesses(
       4    undetermined: some cases were not reached
       130  interrupted
     """
-    chosen = [profile_named(name).name for name in dict.fromkeys(profile or PROFILES)]
+    chosen = [profile_given(name).name for name in dict.fromkeys(profile or PROFILES)]
+    if extensions() and output == OWN_RUNS:
+        raise BadInput("--output: with plugins, name a file for their runs (it has no runs that come with sendright)")
     check_files({"--output": output})
-    recorded = _recorded(output)
+    recorded = (*(_own() if extensions() and not search_all else ()), *_recorded(output))
     if not os.access(output.parent, os.W_OK):  # said before the search, which may take minutes
         raise _cannot_write(output, "no directory that can be written to")
     search = partial(_search, sut, () if search_all else recorded, seed, runs)
@@ -90,6 +96,13 @@ def _recorded(output: Path) -> tuple[Witness, ...]:
         return recorded_in(output)
     except (OSError, msgspec.DecodeError) as error:
         raise BadInput(f"{output}: not a file of recorded runs: {error} (choose another file with --output)") from None
+
+
+def _own() -> tuple[Witness, ...]:
+    """The runs that come with sendright."""
+    from sendright.model.execution.witnesses import all_witnesses
+
+    return all_witnesses()
 
 
 def _search(sut: str, recorded: Sequence[Witness], seed: int, runs: int, name: str, on_progress: Callable[[int, int], None] | None = None) -> Found:
@@ -129,6 +142,9 @@ def _finish(output: Path, recorded: Sequence[Witness], chosen: Sequence[str], fo
     missed = {name: list(result.missing) for name, result in found.items()}
     whole = not unfinished and not any(missed.values())
     every = [witness for name in PROFILES for witness in (_of(found[name]) if name in found else _of_profile(recorded, name))]
+    if extensions():
+        own = set(map(msgspec.json.encode, _own()))
+        every = [witness for witness in every if msgspec.json.encode(witness) not in own]
     if whole:
         try:
             write_text(output, (b"[\n" + b",\n".join(map(msgspec.json.encode, every)) + b"\n]\n").decode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sendright.mach.extensions import extensions_in_words
 from sendright.reports.escape import visible
 
 HERE = Path(__file__).parent / "templates"
@@ -25,8 +26,13 @@ def document(template: str, styles: Sequence[str], script: str, /, **values: obj
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_made_visible
     )
     style, code = "".join((HERE / name).read_text("utf-8") for name in styles), (HERE / script).read_text("utf-8")
-    common = {"style": Markup(style), "style_hash": _hash(style), "script": Markup(code), "script_hash": _hash(code)}
-    return environment.get_template(template).render(**common, **values)
+    common = {
+        "style": Markup(style),
+        "style_hash": _hash(style),
+        "script": Markup(code),
+        "script_hash": _hash(code),
+    }
+    return environment.get_template(template).render(**common, extensions=extensions_in_words(), **values)
 
 
 def _made_visible(value: object) -> object:

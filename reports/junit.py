@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from sendright.mach.extensions import extensions
 from sendright.mach.results.checks import CaseResult, CheckResult, ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
@@ -22,6 +23,8 @@ from sendright.reports.findings import AnyResult, Finding, call_at, findings, no
 def junit(result: AnyResult) -> str:
     """``result`` as a JUnit XML document."""
     suite = TestSuite(visible(_suite_name(result)))
+    for added in extensions():
+        suite.add_property("plugin", one_line(added.words))
     for words in not_compared(result):
         suite.add_property("not compared", one_line(words))
     if isinstance(result, ReplayResult):

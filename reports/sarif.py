@@ -16,6 +16,7 @@ import msgspec
 from sendright.mach.results.baselines import Accepted
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.reports.added import with_extensions
 from sendright.reports.call_text import call_line
 from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
@@ -35,7 +36,8 @@ def sarif(result: AnyResult, version: str) -> str:
                 "name": "sendright",
                 "version": version,
                 "rules": [_rule(rule, finding) for rule, finding in sorted(rules.items())],
-            }
+            },
+            **with_extensions(),
         },
         "invocations": [_invocation(result)],
         "results": [_result(finding, result) for finding in found],

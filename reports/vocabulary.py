@@ -16,7 +16,7 @@ from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.kernel.unmodelled import Range, unmodelled_ranges
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 
-SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title"))
+SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title", "based_on"))
 """The switches of a profile: the fields that describe a kernel."""
 
 

@@ -20,7 +20,7 @@ def test_wheel_has_every_subpackage(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    folders = {"mach", "model", "impl", "properties", "reports", "cli"}
+    folders = {"mach", "model", "impl", "properties", "reports", "plugins", "cli"}
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         assert f"sendright/{path.relative_to(ROOT)}" in names
     for data in (
@@ -38,7 +38,7 @@ def test_every_package_is_declared() -> None:
     declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     there = {
         "sendright." + ".".join(init.parent.relative_to(ROOT).parts)
-        for folder in ("mach", "model", "impl", "properties", "reports", "cli")
+        for folder in ("mach", "model", "impl", "properties", "reports", "plugins", "cli")
         for init in (ROOT / folder).rglob("__init__.py")
     }
     assert declared == there

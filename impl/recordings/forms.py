@@ -14,7 +14,7 @@ from sendright.impl.recordings.santa.protobuf_json import SantaJson
 from sendright.impl.recordings.santa.text_log import SantaLog
 from sendright.impl.recordings.traces import Traces
 
-FORMS: tuple[Form, ...] = (
+OWN_FORMS: tuple[Form, ...] = (
     Traces(),
     EndpointSecurity(),
     Jamf(),
@@ -26,3 +26,7 @@ FORMS: tuple[Form, ...] = (
     PrauditText(),
     BsmTrail(),
 )
+"""Those that come with sendright."""
+
+FORMS: list[Form] = list(OWN_FORMS)
+"""All forms; those that plugins add come last."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import MethodType
+
 from sendright.impl.reference.calls.allocation import AllocationCalls
 from sendright.impl.reference.calls.attributes import AttributeCalls
 from sendright.impl.reference.calls.details import DetailCalls
@@ -27,6 +30,9 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
+
+ADDED_ROUTINES: dict[str, Callable[..., Result | Steps]] = {}
+"""Calls that plugins add -> their routines: functions of the kernel, the caller and the arguments."""
 
 
 class ReferenceKernel(
@@ -58,8 +64,12 @@ class ReferenceKernel(
         """Discard all tasks and ports, and start in the boot state of ``profile``."""
         super().boot(profile)
         self.stubs: dict[str, Stub] = {
-            name: stub(signature, profile, getattr(self, name)) for name, signature in SIGNATURES.items() if profile.serves(name)
+            name: stub(signature, profile, self._routine(name)) for name, signature in SIGNATURES.items() if profile.serves(name)
         }
+
+    def _routine(self, name: str) -> Callable[..., Result | Steps]:
+        """The method of this name, or what a plugin brings in place of it."""
+        return MethodType(ADDED_ROUTINES[name], self) if name in ADDED_ROUTINES and not hasattr(self, name) else getattr(self, name)
 
     def call(self, task: int, call: Call) -> Result:
         """Make ``call`` as the task number ``task``. MIG_BAD_ID if the profile lacks the call.

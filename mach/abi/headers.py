@@ -20,6 +20,8 @@ from functools import cache
 
 import msgspec
 
+from sendright.mach.kernel.bases import base_of
+
 _EXCEPTIONS = ("BAD_ACCESS", "BAD_INSTRUCTION", "ARITHMETIC", "EMULATION", "SOFTWARE", "BREAKPOINT")
 
 
@@ -413,8 +415,8 @@ class Headers(msgspec.Struct, frozen=True):
 
 @cache
 def headers_of(profile: str) -> Headers:
-    """The constants of a profile; those of ``manual`` for a profile that isn't one of sendright's."""
-    return Headers(profile, NUMBERS.get(profile, NUMBERS["manual"]))
+    """The constants of a profile, or of the one on which it is based; those of ``manual`` for an unknown profile."""
+    return Headers(profile, NUMBERS.get(base_of(profile), NUMBERS["manual"]))
 
 
 def profiles_with(name: str) -> list[str]:

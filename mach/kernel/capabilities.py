@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.state.trace import LIMITS
 from sendright.mach.state.view import IN_WORDS, ViewPart
@@ -48,7 +49,7 @@ def capabilities_of(implementation: object) -> Capabilities:
 
 def cannot_boot(capabilities: Capabilities, profile: Profile) -> str | None:
     """Why an implementation with these ``capabilities`` can't boot with ``profile``; None: it can."""
-    if capabilities.profiles and profile.name not in capabilities.profiles:
+    if capabilities.profiles and not {profile.name, base_of(profile.name)} & set(capabilities.profiles):
         return f"it can't boot as {profile.name}, only as {', '.join(capabilities.profiles)}"
     usual = PROFILES.get(profile.name)
     if not capabilities.limits and usual is not None and any(getattr(profile, limit) != getattr(usual, limit) for limit in LIMITS):

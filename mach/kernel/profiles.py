@@ -6,6 +6,8 @@ The specification's rules and the reference kernel's branches read the profile; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from difflib import get_close_matches
 from enum import Enum
 
 import msgspec
@@ -40,12 +42,18 @@ class HostSelf(Enum):
     MADE = "made"  # a send right made from the real host port at each call
 
 
+ADDED_CALLS: dict[str, Callable[[Profile], bool]] = {}
+"""Calls that plugins add -> whether a profile's kernels have them."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One kernel's behaviour where kernels differ (numbers in parentheses refer to the sources' list of
     disagreements)."""
 
     name: str
     title: str
+    based_on: str = ""
+    """Of an added profile: the one of sendright's own whose kernel it describes, with other switches."""
     lacks: frozenset[str] = frozenset()
     """Calls that this kernel does not serve: they return MIG_BAD_ID and change nothing."""
     lacks_arguments: frozenset[str] = frozenset()
@@ -292,7 +300,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     def serves(self, call: str) -> bool:
         """Whether this kernel has the call named ``call``."""
-        return call not in self.lacks
+        return call not in self.lacks and (call not in ADDED_CALLS or ADDED_CALLS[call](self))
 
     @property
     def has_guards(self) -> bool:
@@ -514,15 +522,19 @@ XNU = Profile(
     state_flavours=frozenset(range(18)),
 )
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH, XNU)}
-"""The profiles, by name."""
+OWN_PROFILES: dict[str, Profile] = {profile.name: profile for profile in (MANUAL, OSF, XNU_792, GNUMACH, XNU)}
+"""The profiles that come with sendright, by name."""
+PROFILES: dict[str, Profile] = dict(OWN_PROFILES)
+"""All profiles, by name: sendright's own, and those that were added (``profile_files.py``)."""
 
 
 class UnknownProfile(ValueError):
     """No profile has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+        near = get_close_matches(name, PROFILES, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        super().__init__(f"unknown profile {name!r}{meant}: choose one of {', '.join(PROFILES)}")
 
 
 def profile_named(name: str) -> Profile:

@@ -18,6 +18,7 @@ from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import PROFILES, Profile
@@ -101,7 +102,7 @@ def _modelled(profile: Profile, type_: T) -> Iterable[int] | None:
         return range(profile.host_special_ports + 1)
     if type_ is T.NOTIFICATION:
         possible = (Notification.SEND_POSSIBLE,) if profile.send_possible else ()
-        return [int(each) for each in (*REQUESTABLE, *possible, *_NEVER_REQUESTED.get(profile.name, _OWN_NOTIFICATIONS))]
+        return [int(each) for each in (*REQUESTABLE, *possible, *_NEVER_REQUESTED.get(base_of(profile.name), _OWN_NOTIFICATIONS))]
     return None
 
 
@@ -166,18 +167,18 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
 }
 """Ranges of one profile that the headers don't tell."""
 
-_TOO_LARGE = tuple(
-    Range(call=name, argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
-    for name, signature in SIGNATURES.items()
-    if signature.takes(T.DESCRIPTORS)
-)
-"""In every profile. (The kernels refuse the three sizes above as no multiples of 4.)"""
+
+def _too_large() -> Iterator[Range]:
+    """In every profile. (The kernels refuse the three sizes above as no multiples of 4.)"""
+    for name, signature in SIGNATURES.items():
+        if signature.takes(T.DESCRIPTORS) and signature.takes(T.SIZE):
+            yield Range(call=name, argument="size", lowest=1 << 31, highest=(1 << 32) - 4, why="no kernel has a message so large")
 
 
 @cache
 def _ranges(name: str) -> tuple[Range, ...]:
     profile = PROFILES[name]
-    found = [each for each in (*_TOO_LARGE, *_DECLARED.get(name, ())) if profile.serves(each.call)]
+    found = [each for each in (*_too_large(), *_DECLARED.get(base_of(name), ())) if profile.serves(each.call)]
     for signature in SIGNATURES.values():
         if profile.serves(signature.name):
             for argument in signature.arguments:

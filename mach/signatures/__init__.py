@@ -20,13 +20,16 @@ from sendright.mach.signatures.ports import PORTS
 from sendright.mach.signatures.signature import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.tasks import TASKS
 
-__all__ = ["SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
+__all__ = ["OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
 _TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED)
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
-"""Every call that sendright models, by name, in the order of the documentation."""
+"""Every call that sendright models, by name, in the order of the documentation; then those that plugins add."""
+
+OWN_CALLS: tuple[str, ...] = tuple(SIGNATURES)
+"""The calls that come with sendright."""
 
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
 """The calls that create a task."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.abi.descriptors import is_array, is_memory
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.signatures.signature import Argument, Signature
 from sendright.mach.signatures.signature import ArgumentType as T
@@ -95,7 +96,7 @@ def width_of(signature: Signature, argument: Argument, profile: str) -> Width | 
     """The width of an argument, or of each number in it, in a profile; None: it has none."""
     width = _OF_ARGUMENTS.get(f"{signature.name}.{argument.name}", WIDTHS.get(argument.type))
     in_header = signature.takes(T.DESCRIPTORS) and argument.type is T.DISPOSITION
-    return _HEADER_DISPOSITIONS.get(profile, width) if in_header else width
+    return _HEADER_DISPOSITIONS.get(base_of(profile), width) if in_header else width
 
 
 def as_seen(call: Call, signature: Signature, profile: str) -> Call:

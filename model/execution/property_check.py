@@ -145,7 +145,7 @@ def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile
 
 
 OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
-"""Step properties that hold from the beginning of a call to its end."""
+"""Step properties that hold from the beginning of a call to its end; and those that say so of themselves."""
 
 
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
@@ -198,7 +198,7 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
     x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))
     arguments = [identifier(name) for name in k.rule.parameters]
     compiled: list[CompiledClause] = []
-    for number in OF_WHOLE_CALLS:
+    for number in (*OF_WHOLE_CALLS, *(step.number for step in STEP_PROPERTIES.values() if step.of_whole_calls)):
         if x.stops and is_broken(f"step invariant {number}", profile):
             continue  # as is known of it
         step = STEP_PROPERTIES[number]

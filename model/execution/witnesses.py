@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.json_text import read_json
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation
@@ -49,6 +50,10 @@ class Witness(msgspec.Struct, frozen=True):
     queue_limit_max: int = 16
 
 
+ADDED_WITNESSES: list[Witness] = []
+"""Recorded runs that plugins bring."""
+
+
 @cache
 def all_witnesses() -> tuple[Witness, ...]:
     """The recorded runs that come with the specification."""
@@ -66,8 +71,8 @@ def recorded_in(path: Path) -> tuple[Witness, ...]:
 
 
 def witnesses(profile: Profile) -> Iterator[Witness]:
-    """The recorded runs of a profile."""
-    return (witness for witness in all_witnesses() if witness.profile == profile.name)
+    """The recorded runs of a profile; of an added one, its own and those of the profile on which it is based."""
+    return (witness for witness in (*all_witnesses(), *ADDED_WITNESSES) if witness.profile in (profile.name, base_of(profile.name)))
 
 
 def witnessed_calls(profile: Profile) -> list[list[tuple[int, Call]]]:

@@ -21,7 +21,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792
+from sendright.mach.kernel.bases import base_of
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, OWN_PROFILES, XNU, XNU_792
 from sendright.mach.results.evidence import EvidenceKind
 
 
@@ -131,7 +132,8 @@ class Evidence:
         object.__setattr__(self, "by_profile", MappingProxyType(dict(self.by_profile)))
 
     def of(self, profile: str) -> Grounds:
-        return self.by_profile.get(profile, ())
+        """What it rests on in a profile; in an added one, what it rests on in the profile on which that is based."""
+        return self.by_profile.get(profile) or self.by_profile.get(base_of(profile), ())
 
     def under(self, own: Evidence) -> Evidence:
         """This evidence where a case has none of its ``own``."""
@@ -144,7 +146,7 @@ NONE = Evidence()
 
 def in_all_profiles(given: Evidence | Grounds) -> Evidence:
     """Evidence as rules and cases declare it: grounds alone hold in all profiles."""
-    return given if isinstance(given, Evidence) else Evidence(dict.fromkeys(PROFILES, given))
+    return given if isinstance(given, Evidence) else Evidence(dict.fromkeys(OWN_PROFILES, given))
 
 
 def rests_on(

@@ -33,12 +33,16 @@ class StepProperty(msgspec.Struct, frozen=True):
     clauses: Clauses
     looks_at_order: bool = False
     """It is about the case's place among the cases of its rule (``Transition.whole_case``)."""
+    of_whole_calls: bool = False
+    """It also holds from the beginning of a call to its end, whatever rules run in between, so runs of kernels are
+    judged by it.
+    """
 
 
 STEP_PROPERTIES: dict[int, StepProperty] = {}
 
 
-def step_property(number: int, title: str, looks_at_order: bool = False) -> Callable[[Clauses], Clauses]:
+def step_property(number: int, title: str, looks_at_order: bool = False, of_whole_calls: bool = False) -> Callable[[Clauses], Clauses]:
     """Declare a step property. Its docstring states it in words. Raises TypeError if there is one of this number
     already.
     """
@@ -46,7 +50,7 @@ def step_property(number: int, title: str, looks_at_order: bool = False) -> Call
     def declare(clauses: Clauses) -> Clauses:
         if number in STEP_PROPERTIES:
             raise TypeError(f"there is a step property {number} already")
-        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses, looks_at_order)
+        STEP_PROPERTIES[number] = StepProperty(number, title, " ".join((clauses.__doc__ or "").split()), clauses, looks_at_order, of_whole_calls)
         return clauses
 
     return declare

@@ -13,6 +13,7 @@ from itertools import chain, islice
 import msgspec
 import z3
 
+from sendright.mach.extensions import PluginError
 from sendright.mach.kernel.profiles import Profile, profile_named
 from sendright.mach.results.checks import Basis, Obligation
 from sendright.mach.results.verdicts import Verdict, combine
@@ -520,6 +521,8 @@ def decide_and_do(profile_name: str, part: ProofTask, cache: Cache | None, also:
     with doing(also) as scripts:
         try:
             found = decide(profile_name, part, cache)
+        except PluginError:  # the input is wrong, not the prover
+            raise
         except Exception as error:
             found = [_raised(part, error)]
         return Decided(found, scripts)

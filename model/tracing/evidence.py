@@ -17,6 +17,7 @@ import msgspec
 
 from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.json_text import read_json
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.evidence import STRENGTH, EvidenceCount, EvidenceItem, EvidenceKind
 from sendright.mach.signatures import SIGNATURES
@@ -112,11 +113,11 @@ def declared(rule: str, case: Case, profile: str) -> Grounds:
 
 def _items(rule: str, case: Case, profile: Profile) -> Iterator[EvidenceItem]:
     for seen in runs():
-        if seen.profile == profile.name and f"{rule}/{case.id}" in seen.cases:
+        if seen.profile == base_of(profile.name) and f"{rule}/{case.id}" in seen.cases:
             yield EvidenceItem(kind=seen.kind, words=seen.words)
     found = [one for one in declared(rule, case, profile.name) if not one.only or case.title in one.only]
     yield from (item for one in found for item in _items_of(one, case, profile.name))
-    if profile is MANUAL and not any(one.kind is not EvidenceKind.MANUAL or covers(one, case) for one in found):
+    if base_of(profile.name) == MANUAL.name and not any(one.kind is not EvidenceKind.MANUAL or covers(one, case) for one in found):
         yield from _followed(rule, case)
 
 
@@ -131,7 +132,7 @@ def covers(page: Ground, case: Case) -> bool:
 
 def _items_of(one: Ground, case: Case, profile: str) -> Iterator[EvidenceItem]:
     if one.kind in (EvidenceKind.SOURCE, EvidenceKind.TEST_SUITE):
-        source = (SOURCES if one.kind is EvidenceKind.SOURCE else SUITES)[profile]
+        source = (SOURCES if one.kind is EvidenceKind.SOURCE else SUITES)[base_of(profile)]
         yield EvidenceItem(kind=one.kind, words=f"{', '.join(one.names)} in {source.path(one.file)} ({source.title})", url=source.url(one.file))
     elif one.kind is not EvidenceKind.MANUAL:
         yield EvidenceItem(kind=one.kind, words=one.words)

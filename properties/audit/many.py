@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from sendright.mach.extensions import Prepared, prepared
 from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.results.audits import Answer, AuditFinding, AuditResult, GroupAudit, Severity
@@ -101,6 +102,12 @@ def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGr
         os.close(file)
 
 
+def _prepared_work(needed: Prepared, group: Group, questions: Sequence[Question], report: str) -> AuditedGroup:
+    """The same in a process that another program has started: it first adds what this one has."""
+    needed.here()
+    return _work(group, questions, report)
+
+
 def _elsewhere(
     groups: Sequence[Group],
     questions: Sequence[Question],
@@ -108,7 +115,8 @@ def _elsewhere(
     executor: Executor,
     problem: Callable[[bool], str | None] | None,
 ) -> Iterator[tuple[int, AuditedGroup]]:
-    waiting = {executor.submit(_work, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
+    needed = prepared()
+    waiting = {executor.submit(_prepared_work, needed, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
     try:
         yield from _as_completed(waiting, progress, problem)
     finally:

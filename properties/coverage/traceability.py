@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.profiles import MANUAL, Profile
 from sendright.mach.results.checks import CallTrace, ClauseTrace, TraceabilityResult
 from sendright.mach.results.verdicts import Verdict
@@ -62,8 +63,9 @@ def trace_specification(
 
 
 def _sources(profile: Profile) -> list[Source]:
-    cited = [SOURCES[profile.name], MANUAL_PAGES, *([SUITES[profile.name]] if profile.name in SUITES else [])]
-    followed = [SOURCES[name] for name in FOLLOWED] if profile.name == MANUAL.name else []
+    base = base_of(profile.name)
+    cited = [SOURCES[base], MANUAL_PAGES, *([SUITES[base]] if base in SUITES else [])]
+    followed = [SOURCES[name] for name in FOLLOWED] if base == MANUAL.name else []
     return list(dict.fromkeys([*cited, *followed]))
 
 

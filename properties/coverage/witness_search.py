@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.implementation import Implementation
 from sendright.mach.kernel.profiles import Profile
@@ -70,7 +71,7 @@ def find_witnesses(
             on_progress(every - len(missing), every)
 
     for witness in recorded:
-        shown = _shown_by(witness, profile, missing) if witness.profile == profile.name else set()
+        shown = _shown_by(witness, profile, missing) if witness.profile in (profile.name, base_of(profile.name)) else set()
         (kept if shown else others).append(witness)
         missing -= shown
     progress()

@@ -48,7 +48,7 @@ _HOW: dict[int, How] = {
 
 def flows(rights: Rights, step: Step) -> list[Flow]:
     """All ways in which the call of ``step``, made in the state ``rights``, may bring a right into a slot."""
-    found = (_GOING_ON if step.resume else _FLOWS).get(step.call)
+    found = (_GOING_ON if step.resume else _FLOWS).get(step.call) or (ADDED_GOING_ON if step.resume else ADDED_FLOWS).get(step.call)
     if found is None or not (has_begun(step) or SIGNATURES[step.call].results(step.code)):
         return []
     return list(found(StepView(rights, step)))
@@ -474,3 +474,7 @@ _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg": _resume_both,
 }
 """Call -> the function that yields its flows when it is resumed."""
+
+ADDED_FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {}
+ADDED_GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {}
+"""The same for calls that plugins add."""

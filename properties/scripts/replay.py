@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, cannot_boot, capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
@@ -233,7 +234,7 @@ class _CaseRun:
     def _destroy(self, step: LibraryStep) -> None:
         caller = self.symbols.live_task_of(step.caller)
         own = self.symbols.presumed.own_port(caller)
-        make_each(calls_to_destroy(message_of(step, self.symbols), own, LIBRARIES[self.run.profile.name]), partial(self.run.call, caller))
+        make_each(calls_to_destroy(message_of(step, self.symbols), own, LIBRARIES[base_of(self.run.profile.name)]), partial(self.run.call, caller))
 
     def _serve(self, step: LibraryStep) -> CaseResult | None:
         before = self.run.snapshot

@@ -11,6 +11,7 @@ import msgspec
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Entry, Snapshot
@@ -45,7 +46,7 @@ class Service:
     def __init__(self, run: JudgedRun, server: Server, task: int, own: int, port: int) -> None:
         """``own`` is the server's name for its task's port, ``port`` for the port on which it serves."""
         self.run, self.server, self.task, self.own, self.port = run, server, task, own, port
-        self.library = LIBRARIES[run.profile.name]
+        self.library = LIBRARIES[base_of(run.profile.name)]
         self.shared: list[int] = []
         """The names of rights that clients can look up."""
         self._dealing = Dealing()

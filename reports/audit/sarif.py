@@ -8,6 +8,7 @@ import msgspec
 
 from sendright.mach.results.audits import AuditFinding, AuditResult, Evidence, Link
 from sendright.mach.results.baselines import Accepted
+from sendright.reports.added import with_extensions
 from sendright.reports.audit.words import invariants_words, link_words, moment, summary
 from sendright.reports.escape import one_line, visible
 from sendright.reports.fingerprints import KEY, audit_fingerprint
@@ -31,7 +32,8 @@ def audit_sarif(result: AuditResult, version: str) -> str:
                 "name": "sendright",
                 "version": version,
                 "rules": [_rule(name, finding) for name, finding in sorted(rules.items())],
-            }
+            },
+            **with_extensions(),
         },
         "invocations": [invocation],
         "artifacts": [{"location": {"uri": file_uri(file)}, "roles": ["analysisTarget"]} for file in files],

@@ -14,7 +14,7 @@ from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import Capabilities, NotMade
 from sendright.mach.kernel.implementation import ImplementationCrash
 from sendright.mach.kernel.profiles import GNUMACH, Profile
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures import OWN_CALLS, SIGNATURES
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.view import NamedRight, Receiver, Space, View, ViewPart
 
@@ -58,7 +58,7 @@ class GnuMach:
     name = "GNU Mach 1.8 (Debian 2:1.8+git20221224-2) under QEMU"
     capabilities = Capabilities(
         profiles=("gnumach",),
-        calls=frozenset(name for name in SIGNATURES if GNUMACH.serves(name)),
+        calls=frozenset(name for name in OWN_CALLS if GNUMACH.serves(name)),
         shows=frozenset(ViewPart),
         shortages=False,
         limits=False,

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from sendright.impl.adapters.gnumach.words import NUMBERS
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures import OWN_CALLS, SIGNATURES
 
 SOURCE = Path(__file__).parent / "driver"
 FLAGS = (
@@ -43,5 +43,5 @@ def calls_header() -> str:
     lines += [f"\tCALL_{name} = {number}," for name, number in NUMBERS.items()]
     lines += [f"\tCALL_COUNT = {len(NUMBERS)}", "};", "", "/* The first argument is the port that the call is sent to. */"]
     lines += ["static const char call_has_target[CALL_COUNT] __attribute__((unused)) = {"]
-    lines += [f"\t[CALL_{name}] = 1," for name, signature in SIGNATURES.items() if signature.target is not None]
+    lines += [f"\t[CALL_{name}] = 1," for name in OWN_CALLS if SIGNATURES[name].target is not None]
     return "\n".join([*lines, "};", ""])

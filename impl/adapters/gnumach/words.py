@@ -12,9 +12,9 @@ from sendright.mach.abi.rights import Disposition
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
+from sendright.mach.signatures import OWN_CALLS, SIGNATURES, ArgumentType, OutputType
 
-NUMBERS = {name: number for number, name in enumerate(SIGNATURES)}
+NUMBERS = {name: number for number, name in enumerate(OWN_CALLS)}
 """The driver's numbers of calls: their places in the signature table."""
 
 _PORT, _ARRAY = 0, 1

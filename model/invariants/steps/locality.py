@@ -917,6 +917,9 @@ def _member_moves(t: Touched, p: Term, n: Term) -> Term:
     return z3.And(t.named_receive(p), n == k["pset"])
 
 
+ADDED_REASONS: dict[str, list[Reason]] = {}
+"""Field -> the reasons that plugins bring for what their calls change."""
+
 FRAMES: Mapping[str, tuple[Reason, ...]] = {
     # tasks
     "task_life": (
@@ -1237,5 +1240,5 @@ def locality(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             continue
         point = [z3.Const(f"x{index}", sort_named(v.sorts, part)) for index, part in enumerate(FIELDS[name].domain)]
         same = x.after.fields[name](*point) == x.before.fields[name](*point)
-        allowed = [] if only_reads(x) else [reason.where(t, *point) for reason in reasons if reason.rules(x)]
+        allowed = [] if only_reads(x) else [reason.where(t, *point) for reason in (*reasons, *ADDED_REASONS.get(name, ())) if reason.rules(x)]
         yield name, forall(point, z3.Or(same, *allowed)) if point else z3.Or(same, *allowed)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import z3
 
 from sendright.mach.json_text import read_json
+from sendright.mach.kernel.bases import base_of
 from sendright.model.language.rule import Context
 from sendright.model.language.sorts import Sorts, Term
 from sendright.model.language.state import FIELDS, State, sort_named
@@ -41,7 +42,7 @@ def recorded() -> Recorded:
 
 def recorded_values(profile_name: str, rule: str, case: str, name: str) -> Values | None:
     """The recorded counterexample to the property of this name. None, if there is none."""
-    return recorded().get(profile_name, {}).get(rule, {}).get(case, {}).get(name)
+    return recorded().get(base_of(profile_name), {}).get(rule, {}).get(case, {}).get(name)
 
 
 def values_of(found: Found) -> Values:

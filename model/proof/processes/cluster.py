@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import z3
 
+from sendright.mach.extensions import Prepared, prepared
 from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.model.proof.processes.greeting import TIMEOUT, NoCluster, greeted
 from sendright.model.proof.processes.workers import Lost
@@ -173,10 +174,10 @@ def in_cluster(function: Callable[[Item], Answer], items: Sequence[Item], on: Cl
     watch = Watch(on)
     gone = Lost(watch.gone)
     waiting: dict[Future[Answer], Item] = {}
-    version = own_version()
+    version, needed = own_version(), prepared()
     try:
         for item in items:
-            waiting[on.executor.submit(_work, version, function, item)] = item
+            waiting[on.executor.submit(_work, version, needed, function, item)] = item
         why: str | None = None
         while waiting and why is None:
             stop_if_interrupted()
@@ -212,11 +213,12 @@ _one_at_a_time = threading.Lock()
 """z3 works for one thread of a process at a time."""
 
 
-def _work(version: str, function: Callable[[Item], Answer], item: Item) -> Answer:
-    """What a worker does."""
+def _work(version: str, needed: Prepared, function: Callable[[Item], Answer], item: Item) -> Answer:
+    """What a worker does. It first adds what its client has."""
     with _one_at_a_time:
         if own_version() != version:
             raise OtherSendright("a Dask worker has another version of sendright, Python or z3 (install the same on all machines)")
+        needed.here()
         return function(item)
 
 

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from sendright.mach.extensions import PluginError, Prepared, prepared
 from sendright.mach.interrupt import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, keep_process, let_go
 
@@ -67,7 +68,7 @@ class _Worker(Generic[Item]):
     def __init__(self, function: Callable[[Item], object]) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, prepared(), function), daemon=True)
         resource_tracker.ensure_running()  # or else it is started next, and takes the block off SIGINT
         be_ready_to_keep()
         with children_ignore_interrupts():
@@ -159,17 +160,24 @@ def _send_note(connection: Connection, words: str) -> None:
         connection.send((None, words))
 
 
-def _serve(connection: Connection, function: Callable[[Item], object]) -> None:
-    """A worker's loop: answer until the parent closes the connection."""
+def _serve(connection: Connection, needed: Prepared, function: Callable[[Item], object]) -> None:
+    """A worker's loop: answer until the parent closes the connection. It first adds what its parent has."""
     gc.freeze()
     gc.set_threshold(SELDOM)
     _Notes.listener = partial(_send_note, connection)
+    wrong: PluginError | None = None
+    try:
+        needed.here()
+    except PluginError as error:
+        wrong = error
     while True:
         try:
             item = connection.recv()
         except (EOFError, OSError):
             return
         try:
+            if wrong is not None:
+                raise wrong
             answer: tuple[bool, object] = True, function(item)
         except Exception as error:
             answer = False, error

@@ -24,6 +24,7 @@ from pathlib import Path
 import platformdirs
 import z3
 
+from sendright.mach.extensions import Extension, extensions
 from sendright.mach.own_files import Unusable, append_own, folder_in, own_folder, read_own
 from sendright.mach.user_key import key_of_user
 from sendright.model.language.sorts import Sorts, Term
@@ -220,13 +221,18 @@ def _written(writer: Writer, formulas: Sequence[Term]) -> str:
     return "\n".join([*writer.declarations, *texts])
 
 
-@cache
 def rests_on() -> str:
     """A hash of what all proofs rest on beside formulas: the solver, Python, this module's source and all that it
-    imports.
+    imports, and the plugins, which could change any of it.
 
     The solver's options are part of that source. Raises ImportError if the source can't be read.
     """
+    return _rests_on(extensions())
+
+
+@cache
+def _rests_on(added: tuple[Extension, ...]) -> str:
     parts = [z3.get_full_version(), sys.version, str(sys.flags.optimize)]
+    parts += [f"{one.name}\n{one.version}\n{one.digest}" for one in added]
     parts += [f"{name}\n{source}" for name, source in sources(__name__).items()]
     return sha256("".join(f"{len(part)}\n{part}" for part in parts).encode()).hexdigest()

@@ -146,7 +146,7 @@ def test_a_line_that_was_cut_off_is_none_and_spoils_none(cache: Cache, cut: int)
 
 def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
     """A wrong specification is proved by a prover that asserts False, then asked about by the right one, with the same key and cache."""
-    for name in ("mach", "model", "impl", "properties", "reports", "cli"):
+    for name in ("mach", "model", "impl", "properties", "reports", "plugins", "cli"):
         shutil.copytree(ROOT / name, tmp_path / "sendright" / name, ignore=shutil.ignore_patterns("__pycache__", "driver"))
     names = tmp_path / "sendright/model/calls/names.py"
     right = names.read_text()

@@ -1,0 +1,43 @@
+"""A log reader: lines like ``example: task 7 controls 1``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sendright.impl.recordings.source import Source
+from sendright.mach.results.facts import Fact, RightToTask, Task, TaskRight, Token
+from sendright_example.plugin import plugin
+
+_LINE = re.compile(rb"example: task (\d{1,9}) of user (\d{1,9}) controls (\d{1,9}) of user (\d{1,9})\s*")
+
+
+class ExampleLog:
+    """Reads a line for each right that a task got to another task's control port."""
+
+    name = "example"
+    about = "lines that say which task controls which"
+    versions = False
+
+    def recognizes(self, head: bytes) -> bool:
+        """A file that begins with such a line."""
+        return head.startswith(b"example: task ")
+
+    def read(self, source: Source) -> Iterator[Fact]:
+        """A fact for each line; a line of another form is unreadable."""
+        for number, line, whole in source.lines():
+            found = _LINE.fullmatch(line) if whole else None
+            if found is None:
+                yield source.cannot_read(number, "not of the form: example: task N of user N controls N of user N")
+                continue
+            holder, holders_user, target, targets_user = map(int, found.groups())
+            record = source.record(number, "control")
+            source.read("control")
+            yield RightToTask(record, _task(holder, holders_user), _task(target, targets_user), TaskRight.CONTROL, "get_task")
+
+
+def _task(pid: int, user: int) -> Task:
+    return Task(pid, token=Token(pid=pid, euid=user, ruid=user))
+
+
+plugin.log_reader(ExampleLog())
