@@ -6,12 +6,14 @@ import os
 import pickle
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from typing import Any, Generic
 
+from sendright.mach.extensions import prepared
 from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.model.proof.processes.cluster import Cluster, Watch, own_version, result_of, wait_for_workers
 from sendright.model.proof.processes.workers import Lost
-from sendright.properties.distribution.pool import AHEAD, Answer, Failed, Item
+from sendright.properties.distribution.pool import AHEAD, Answer, Failed, Item, with_extensions
 from sendright.properties.distribution.there import Refused, work_there
 
 ROOTS = ("sendright.properties.check", "sendright.properties.scripts.replay", "sendright.cli.implementations", "sendright.model.execution.oracle")
@@ -29,7 +31,7 @@ class ClusterPool(Generic[Item, Answer]):
         """As ``Processes``. Raises NoCluster if the cluster has no workers, after a few seconds."""
         self._on = on
         self._watch = Watch(on)
-        self._setting = pickle.dumps((os.getcwd(), prepare))
+        self._setting = pickle.dumps((os.getcwd(), partial(with_extensions, prepared(), prepare)))
         self._version = own_version(*ROOTS)
         self._waiting: dict[Future[bytes], Item] = {}
         workers = wait_for_workers(on)

@@ -8,11 +8,13 @@ import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
 
+from sendright.mach.extensions import Prepared, prepared
 from sendright.mach.interrupt import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, let_go
 from sendright.model.proof.processes.workers import Lost
@@ -148,7 +150,7 @@ class _Process(Generic[Item]):
     def __init__(self, prepare: Callable[[], Callable[[Item], Any]]) -> None:
         context = get_context("fork" if "fork" in get_all_start_methods() else "spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, prepare))  # type: ignore[attr-defined]
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, partial(with_extensions, prepared(), prepare)))  # type: ignore[attr-defined]
         be_ready_to_keep()
         with children_ignore_interrupts():
             self.process.start()
@@ -189,6 +191,12 @@ def _serve(connection: Connection, prepare: Callable[[], Callable[[Any], Any]]) 
             connection.send(_answer(work, item))
         except OSError:  # the parent is gone
             return
+
+
+def with_extensions(needed: Prepared, prepare: Callable[[], Callable[[Item], Answer]]) -> Callable[[Item], Answer]:
+    """What ``prepare`` returns, in a process that first gets the plugins and profiles that another one ``needed``."""
+    needed.here()
+    return prepare()
 
 
 def _failing(error: Exception) -> Callable[[Any], Any]:
