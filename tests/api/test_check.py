@@ -39,9 +39,7 @@ def test_a_right_kernel_passes() -> None:
     assert "calls that it doesn't have" in result.not_compared[0]
 
 
-def test_the_assertion_says_what_the_terminal_prints(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_assertion_says_what_the_terminal_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(Path(__file__).parent.parent)
     failure = failure_of(Forgetful)

@@ -90,8 +90,8 @@ def test_a_task_that_a_call_created_makes_calls() -> None:
         child = run.call(0, "task_create", parent_task=self_port, ledgers=(), inherit_memory=False).created_task
         its_port = run.call(child, "mach_task_self").outputs["port"]
         run.call(child, "mach_port_get_refs", task=its_port, name=its_port, right=Right.SEND)
-    assert "answer2 = run.call(0, \"task_create\"" in found.value.test
-    assert "answer3 = run.call(answer2.created_task, \"mach_task_self\")" in found.value.test
+    assert 'answer2 = run.call(0, "task_create"' in found.value.test
+    assert 'answer3 = run.call(answer2.created_task, "mach_task_self")' in found.value.test
     with pytest.raises(sendright.NotConforming) as again:
         run_pasted(found.value.test)
     assert _failure(again.value) == _failure(found.value)

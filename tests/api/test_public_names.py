@@ -22,9 +22,7 @@ def test_the_import_is_quick_and_brings_nothing_along() -> None:
 
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse((ROOT / "package" / "__init__.pyi").read_text("utf-8"))
-    seen = {
-        alias.name: f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    seen = {alias.name: f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     there = {name: f"{home}.{name}" for home, names in vars(sendright)["_HOMES"].items() for name in names}
     assert seen == there | vars(sendright)["_MODULES"]
     assert sorted(seen) == sendright.__all__
@@ -39,7 +37,7 @@ def test_each_name_is_there_and_described(name: str) -> None:
     if inspect.isfunction(public):
         hints = typing.get_type_hints(public, include_extras=True)
         assert hints.keys() == {*inspect.signature(public).parameters, "return"}
-    if inspect.isclass(public) and public.__module__.startswith("sendright.api"):
+    if inspect.isclass(public) and (public.__module__ == "sendright" or public.__module__.startswith("sendright.api")):
         own = {attribute: value for attribute, value in vars(public).items() if not attribute.startswith("_")}
         assert [attribute for attribute, value in own.items() if (callable(value) or isinstance(value, property)) and not inspect.getdoc(value)] == []
 

@@ -16,7 +16,7 @@ class SmallKernel(sendright.Kernel):
 
     def boot(self, profile: Profile) -> None:
         """The task has a send right for each of these ports of the kernel, under the names 1, 2, 3 …"""
-        self.rights = {name: (SlotKind.SEND, 1) for name in range(1, len(profile.bootstrap_names) + 1)}
+        self.rights = dict.fromkeys(range(1, len(profile.bootstrap_names) + 1), (SlotKind.SEND, 1))
         self.task_self = 0  # the name of the task's own port, once it has asked for it
         self.most = profile.urefs_max
 
