@@ -67,6 +67,7 @@ def check(
     is what the terminal prints of the failing run; ``Undetermined`` if no call was made; ``BadInput`` for a wrong
     argument.
     """
+    __tracebackhide__ = True
     for name, number in (("examples", examples), ("steps", steps)):
         if not isinstance(number, int) or number < 1:
             raise BadInput(f"{name}: {number!r} is not a number from 1 on")

@@ -15,6 +15,8 @@ from sendright.reports.plain_text import counterexample_text
 class SendrightFailure(AssertionError):
     """What was checked doesn't hold, or isn't decided. The text is what the terminal prints of it."""
 
+    __module__ = "sendright"
+
     def __init__(self, result: CheckResult | ReplayResult | ProofResult) -> None:
         super().__init__(counterexample_text(result))
         self.result = result
@@ -23,6 +25,8 @@ class SendrightFailure(AssertionError):
 
 class NotConforming(SendrightFailure):
     """A kernel did something else than the specification says, crashed or hung."""
+
+    __module__ = "sendright"
 
     def __init__(self, result: CheckResult | ReplayResult, subject: Subject) -> None:
         super().__init__(result)
@@ -52,13 +56,18 @@ class NotConforming(SendrightFailure):
 class NotProved(SendrightFailure):
     """A property of the specification is refuted, or a known break of it is gone."""
 
+    __module__ = "sendright"
+
 
 class Undetermined(SendrightFailure):
     """Nothing was found out: no call was made, no case could be run, or neither a proof nor a counterexample found."""
 
+    __module__ = "sendright"
+
 
 def raise_unless_passed(result: CheckResult | ReplayResult, subject: Subject) -> None:
     """Raise what the verdict of ``result`` calls for: nothing if it is PASSED."""
+    __tracebackhide__ = True
     if result.verdict in (Verdict.FAILED, Verdict.CRASHED):
         raise NotConforming(result, subject)
     if result.interrupted:

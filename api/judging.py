@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from sendright.api.failures import NotConforming
 from sendright.api.subject import KernelSource, ProfileSource, Subject, subject_of
 from sendright.cli.bad_input import BadInput
@@ -48,10 +50,12 @@ class Run:
         self._booted = False
 
     def __enter__(self) -> Run:
+        __tracebackhide__ = True
         self.boot()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        __tracebackhide__ = True
         if error is None:
             self.finish()
 
@@ -73,6 +77,7 @@ class Run:
 
     def boot(self) -> None:
         """Boot the kernel, and compare its state with the specification's. The ``with`` statement does it."""
+        __tracebackhide__ = True
         self._booted = True
         try:
             self._run.boot()
@@ -90,6 +95,7 @@ class Run:
         ``Unmodelled`` if the specification says nothing of such a call, and ``BadInput`` if there is no such call, or
         the task can't make calls now.
         """
+        __tracebackhide__ = True
         if not self._booted:
             raise BadInput("the run isn't booted (write: with sendright.Run(...) as run)")
         made = _call(call, arguments, self._profile)
@@ -105,6 +111,7 @@ class Run:
 
     def resume(self, caller: int | None) -> Result:
         """Let a task go on with its pending call; the result is that call's. As ``call`` otherwise."""
+        __tracebackhide__ = True
         task = None if caller is None else self._run.snapshot.tasks.get(caller)
         if task is None or task.waiting is None:
             raise BadInput(f"task {caller} has no pending call")
@@ -112,6 +119,7 @@ class Run:
 
     def finish(self) -> None:
         """Judge the run as a whole. The ``with`` statement does it."""
+        __tracebackhide__ = True
         if self._run.violations:
             return
         try:
@@ -157,7 +165,14 @@ def _call(call: str | Call, arguments: dict[str, Any], profile: Profile) -> Call
     if unknown or (missing and not made.resume):
         what = f"no argument {', '.join(unknown)}" if unknown else f"the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing"
         raise BadInput(f"{made.name}: {what} (its arguments are {', '.join(names) or 'none'})")
-    return with_defaults(made)
+    return with_defaults(msgspec.structs.replace(made, arguments={name: _plain(value) for name, value in made.arguments.items()}))
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as kernels get it in checks: with plain numbers for those of enumerations, and tuples for lists."""
+    if isinstance(value, list | tuple):
+        return tuple([_plain(part) for part in value])
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _result(step: Step) -> Result:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from sendright.api.failures import NotProved, Undetermined
 from sendright.cli.bad_input import BadInput
-from sendright.mach.kernel.profiles import MANUAL, Profile, UnknownProfile, profile_named
+from sendright.mach.kernel.profiles import Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import ProofResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
 
 
 def prove(
-    profile: Profile | str = MANUAL,
+    profile: Profile | str = "manual",
     *,
     calls: Sequence[str] | None = None,
     invariants: Sequence[int | str] | None = None,

@@ -33,6 +33,7 @@ def replay(kernel: KernelSource, *scripts: ScriptSource, profile: ProfileSource 
     Returns the result. Raises ``NotConforming`` if a case failed or crashed, ``Undetermined`` if none could be run, and
     ``BadInput`` for what isn't a script.
     """
+    __tracebackhide__ = True
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.replay import replay as run_replay
 

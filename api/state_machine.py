@@ -110,6 +110,7 @@ class _Machine(RuleBasedStateMachine):
             self._judged(self._run.finish)
 
     def _judged(self, action: Callable[[], Any]) -> None:
+        __tracebackhide__ = True
         try:
             action()
         except Violated:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.kernel.call import Call
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile, UnknownProfile, profile_named
+from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.kernel.unmodelled import as_judged, why_unmodelled_there
 from sendright.mach.signatures import SIGNATURES, with_defaults
 from sendright.mach.state.snapshot import Snapshot, changes
@@ -43,7 +43,7 @@ def profiles() -> st.SearchStrategy[Profile]:
     return st.sampled_from(list(PROFILES.values()))
 
 
-def calls(snapshot: Snapshot, *, profile: Profile | str = MANUAL, name: str | None = None) -> st.SearchStrategy[CallOfTask]:
+def calls(snapshot: Snapshot, *, profile: Profile | str = "manual", name: str | None = None) -> st.SearchStrategy[CallOfTask]:
     """Calls that a task can make in the state ``snapshot``: pairs of the task's number and the call.
 
     With ``name``: only that call. Raises ``BadInput`` if there is no such call or profile, or no task that can make
@@ -66,7 +66,7 @@ def calls(snapshot: Snapshot, *, profile: Profile | str = MANUAL, name: str | No
 
 
 def sequences(
-    *, profile: Profile | str = MANUAL, min_calls: int = 0, max_calls: int = 20, exact_limits: bool = False
+    *, profile: Profile | str = "manual", min_calls: int = 0, max_calls: int = 20, exact_limits: bool = False
 ) -> st.SearchStrategy[list[CallOfTask]]:
     """Sequences of calls from the boot state on: lists of pairs of a task's number and its call.
 

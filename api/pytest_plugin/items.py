@@ -42,7 +42,9 @@ def items_of(session: pytest.Session) -> Iterator[pytest.Item]:
             raise pytest.UsageError(f"--sendright-profile: {str(error).removeprefix('--profile: ')}") from error
         suite = Suite.from_parent(session, name=f"{options.sut} as {profile.name}", nodeid=f"sendright::{options.sut}::{profile.name}")
         suite.begin(options, profile)
-        yield from suite.collect()
+        report = suite.ihook.pytest_make_collect_report(collector=suite)
+        suite.ihook.pytest_collectreport(report=report)
+        yield from report.result
 
 
 class Suite(pytest.Collector):

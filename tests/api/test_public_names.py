@@ -37,7 +37,7 @@ def test_each_name_is_there_and_described(name: str) -> None:
     if inspect.isfunction(public):
         hints = typing.get_type_hints(public, include_extras=True)
         assert hints.keys() == {*inspect.signature(public).parameters, "return"}
-    if inspect.isclass(public) and public.__module__.startswith("sendright.api"):
+    if inspect.isclass(public) and (public.__module__ == "sendright" or public.__module__.startswith("sendright.api")):
         own = {attribute: value for attribute, value in vars(public).items() if not attribute.startswith("_")}
         assert [attribute for attribute, value in own.items() if (callable(value) or isinstance(value, property)) and not inspect.getdoc(value)] == []
 
