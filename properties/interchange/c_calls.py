@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -10,22 +11,24 @@ import msgspec
 from sendright.impl.adapters.gnumach.words import words_of
 from sendright.mach.abi.descriptors import is_array, is_memory
 from sendright.mach.abi.headers import headers_of
-from sendright.mach.abi.rights import Disposition
+from sendright.mach.abi.rights import Disposition, Notification, Right
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import GNUMACH, Profile
-from sendright.mach.kernel.unmodelled import family
-from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, OutputType, Signature
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, OutputType
 from sendright.mach.signatures.details import GUARD_FLAGS
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
-from sendright.mach.signatures.messages import MESSAGE_CALLS
 
 Speller = Callable[[int, bool], str]
 """A name, and whether it is one of the caller's space (or else of the target's) -> an expression of C."""
 
 _NAMES = (ArgumentType.PORT, ArgumentType.RIGHT_NAME, ArgumentType.NAME)
-_CONSTANTS = {ArgumentType.RIGHT: "MACH_PORT_RIGHT_", ArgumentType.DISPOSITION: "MACH_MSG_TYPE_", ArgumentType.NOTIFICATION: "MACH_NOTIFY_"}
-"""Types whose numbers a program spells as constants: how those begin that every such header has."""
+_CONSTANTS: dict[ArgumentType, tuple[str, type[IntEnum]]] = {
+    ArgumentType.RIGHT: ("MACH_PORT_RIGHT_", Right),
+    ArgumentType.DISPOSITION: ("MACH_MSG_TYPE_", Disposition),
+    ArgumentType.NOTIFICATION: ("MACH_NOTIFY_", Notification),
+}
+"""Types whose numbers a program spells as constants."""
 _LISTED = {
     OutputType.PORTS: "mach_port_array_t",
     OutputType.NAMES: "mach_port_name_array_t",
@@ -115,15 +118,9 @@ class CallInC:
 
     def constant(self, kind: ArgumentType, value: int) -> str:
         """The header's name of a number, or the number."""
-        names = family(headers_of(self.profile.name), kind)
-        return next((name for name, one in names.items() if one == value and name.startswith(_CONSTANTS[kind]) and not _is_later(name)), number(value))
-
-
-def _is_later(name: str) -> bool:
-    """Whether only some of the headers with this interface have the constant."""
-    return any(part in name for part in ("LABELH", "DISPOSE", "LAST", "NUMBER", "PORT_NAME", "PORT_", "LEDGER")) and "MACH_PORT_RIGHT" not in name or (
-        name in ("MACH_PORT_RIGHT_LABELH", "MACH_PORT_RIGHT_NUMBER")
-    )
+        prefix, members = _CONSTANTS[kind]
+        name = next((f"{prefix}{member.name}" for member in members if member == value), None)
+        return name if name is not None and headers_of(self.profile.name).numbers.get(name) == value else number(value)
 
 
 def number(value: int) -> str:
@@ -150,8 +147,11 @@ def _reply_port(call: CallInC) -> Iterator[str]:
     yield from ("give(out, mach_reply_port());", "return KERN_SUCCESS;")
 
 
-def _no_token(call: CallInC) -> Iterator[str]:
-    raise NotMade("this kernel's task_info has no tokens")
+def _task_info(call: CallInC) -> Iterator[str]:
+    yield from ("integer_t info[64] = {0};", f"mach_msg_type_number_t count = {min(max(call.given['count'], 0), 64)}, each;")
+    yield f"kern_return_t code = task_info({call.value('task')}, {call.value('flavor')}, info, &count);"
+    yield from ("", "if (code == KERN_SUCCESS) {", "\tgive(out, count);", "\tfor (each = 0; each < count; each++)")
+    yield from ("\t\tgive(out, (uint32_t) info[each]);", "}", "return code;")
 
 
 # ---- GNU Mach: what its interface has otherwise (driver/port_calls.c and memory_calls.c do the same)
@@ -287,7 +287,7 @@ _GNUMACH = {
     "mach_port_set_attributes": _gnumach_limit,
     "mach_port_kernel_object": _gnumach_kernel_object,
     "mach_port_dnrequest_info": _gnumach_requests,
-    "task_info": _no_token,
+    "task_info": _task_info,
     "mach_msg_send": _gnumach_message("send"),
     "mach_msg_receive": _gnumach_message("receive"),
     "mach_msg": _gnumach_message("send_and_receive"),
@@ -313,13 +313,6 @@ def _xnu_limits(call: CallInC) -> Iterator[str]:
     yield f"integer_t info[] = {{{', '.join(number(word) for word in info) or '0'}}};"
     yield ""
     yield f"return {call.call.name}({call.value('task')}, {call.value('name')}, {call.value('flavor')}, info, {len(info)});"
-
-
-def _xnu_task_info(call: CallInC) -> Iterator[str]:
-    yield from ("integer_t info[64] = {0};", f"mach_msg_type_number_t count = {min(max(call.given['count'], 0), 64)}, each;")
-    yield f"kern_return_t code = task_info({call.value('task')}, {call.value('flavor')}, info, &count);"
-    yield from ("", "if (code == KERN_SUCCESS) {", "\tgive(out, count);", "\tfor (each = 0; each < count; each++)")
-    yield from ("\t\tgive(out, (uint32_t) info[each]);", "}", "return code;")
 
 
 def _xnu_construct(call: CallInC) -> Iterator[str]:
@@ -446,7 +439,7 @@ _XNU = {
     "mach_port_get_attributes": _xnu_attributes,
     "mach_port_set_attributes": _xnu_limits,
     "mach_port_assert_attributes": _xnu_limits,
-    "task_info": _xnu_task_info,
+    "task_info": _task_info,
     "mach_port_construct": _xnu_construct,
     "mach_port_guard_with_flags": _xnu_guard_with_flags,
     "mach_port_get_context": _xnu_context,
@@ -459,16 +452,3 @@ _XNU = {
     "mach_msg": _xnu_both,
     "mach_port_allocate_full": _not_in_headers,
 }
-
-assert set(MESSAGE_CALLS) <= _GNUMACH.keys()
-assert Disposition.NONE == 0
-
-
-def results_told(call: CallInC, outputs: Sequence[str]) -> list[str]:
-    """Those of ``outputs`` that a program tells."""
-    return [name for name in outputs if name not in call.untold]
-
-
-def signature_of(call: Call) -> Signature:
-    """The signature of ``call``."""
-    return SIGNATURES[call.name]

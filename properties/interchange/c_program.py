@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sendright.impl.adapters.gnumach.recipe import SOURCE
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
-from sendright.mach.abi.descriptors import is_array
+from sendright.mach.abi.descriptors import is_array, rights_in
 from sendright.mach.abi.rights import PortObject, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
@@ -33,7 +33,6 @@ from sendright.properties.interchange.variables import RESERVED, Variables
 MOST_STEPS = 500
 MOST_VARIABLES = 900
 """More don't fit into the page with which an agent gets its orders."""
-_GIVEN_TO_TASK = (OutputType.PORT,)
 
 
 class NotExpressed(NamedTuple):
@@ -68,6 +67,8 @@ class _Program:
         self.functions: list[str] = []
         self.table: list[str] = []
         self.missing: NotExpressed | None = None
+        self.given_again: set[tuple[int, int]] = set()
+        """Names that the present step freed and gave again, as far as nothing has told of them."""
         self.tasks = 1 + max([BOOTSTRAP_TASK, *(task for state in run.states for task in state.tasks)])
         self.ports = 1 + max([0, *(port for state in run.states for port in state.ports)])
 
@@ -98,6 +99,7 @@ class _Program:
         )
         fields = [f".words = {string(words)}", f".task = {step.task}", f".call = step_{number_}"]
         waits = step.code in IN_PROGRESS
+        self.given_again = self._given_again(step, before, after)
         if waits:
             fields.append(".waits = 1")
         else:
@@ -131,7 +133,7 @@ class _Program:
         """Raise NotMade for a step that no program of this kind makes."""
         if step.shortage:
             raise NotMade("a kernel's memory can't be made short")
-        if step.stop or step.resume:
+        if step.resume or (step.stop and SIGNATURES[step.call].in_steps):
             raise NotMade("a call can't be stopped between a kernel's steps")
         if not self.live and step.task != BOOTSTRAP_TASK:
             raise NotMade(f"task {step.task} makes it: here only the process itself makes calls")
@@ -208,9 +210,28 @@ class _Program:
         if name in RESERVED:
             return f"expect({string(what)}, {RESERVED[name]});"
         known = self.variables.of(space, name)
-        if known is not None and space in before.tasks and name in before.tasks[space].names:
+        if known is not None and (space, name) not in self.given_again:
             return f"expect({string(what)}, got.{known});"
-        return f"bind({string(what)}, &got.{self.variables.new(space, name) if known is None else known});"
+        if known is None or name in before.tasks[space].names:
+            known = self.variables.new(space, name)
+        self.given_again.discard((space, name))
+        return f"bind({string(what)}, &got.{known});"
+
+    def _given_again(self, step: Step, before: Snapshot, after: Snapshot) -> set[tuple[int, int]]:
+        """The names that the step freed and gave again: for another port, or after the right moved away in the same
+        call. Another kernel may choose another name there."""
+        moved: set[int] = set()
+        if step.call == "mach_msg":
+            header = (step.arguments[part] for part in ("dest", "reply") if part in step.arguments)
+            moved = {*header, *(name for name, _ in rights_in(step.arguments.get("descriptors", ())))}
+        again: set[tuple[int, int]] = set()
+        for task in before.tasks.keys() & after.tasks.keys():
+            names, later = before.tasks[task].names, after.tasks[task].names
+            for name in names.keys() & later.keys():
+                another = later[name].port is not None and names[name].port != later[name].port
+                if another or (task == step.task and name in moved and names[name] != later[name]):
+                    again.add((task, name))
+        return again
 
     def _listed(self, what: str, space: int, names: tuple[int, ...], types: dict[int, int]) -> Iterator[str]:
         if not self.live:
@@ -265,8 +286,12 @@ class _Program:
 
     def _state(self, number_: int, step: Step, before: Snapshot, after: Snapshot) -> None:
         space = self._target(step, before)
-        chosen = {step.arguments[each.name] for each in SIGNATURES[step.call].arguments if each.type is ArgumentType.NAME and each.name in step.arguments}
+        chosen = {
+            step.arguments[each.name] for each in SIGNATURES[step.call].arguments if each.type is ArgumentType.NAME and each.name in step.arguments
+        }
         self.variables.forget_unused(after)
+        for forgotten in self.given_again:
+            self.variables.forget(*forgotten)
         view: View = view_of(after)
         rows: list[str] = []
         for task, shown in sorted(view.tasks.items()):
@@ -313,9 +338,7 @@ class _Program:
             self.title,
             f"{len(trace.steps)} calls, with the answers and states that the profile {trace.profile} requires.",
             "It writes of each step PASS or FAIL, and at the end the verdict of the run.",
-            "A boot module for GNU Mach: sendright export --run compiles and boots it."
-            if self.live
-            else "cc -o run FILE && sudo ./run",
+            "A boot module for GNU Mach: sendright export --run compiles and boots it." if self.live else "cc -o run FILE && sudo ./run",
         ]
         yield comment(what[0])
         yield from (comment(line) for line in what[1:])
@@ -414,10 +437,17 @@ _XNU_BOOT = {
 """How a process gets the rights of the boot state. (``mach_host_self`` gives the privileged port to root.)"""
 
 
+_LAST_OLD_CODE = ReturnCode.KERN_INVALID_HOST
+"""The last one that the headers of all Machs have."""
+
+
 def _code(code: int) -> str:
-    """A code, by the name that a header has for it."""
+    """A code, by its name where every header has it."""
     name = code_name(code)
-    return f"(uint32_t) {name}" if name in ReturnCode.__members__ and not name.endswith("VM_SPACE") and "MIG" not in name else number(code & 0xFFFFFFFF)
+    known = name in ReturnCode.__members__
+    if known and (0 <= code <= _LAST_OLD_CODE or (code > 1 << 28 and not name.endswith("VM_SPACE"))):
+        return f"(uint32_t) {name}"
+    return f"{number(code & 0xFFFFFFFF)} {comment(name)}"
 
 
 def _part(name: str) -> str:

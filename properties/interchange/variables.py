@@ -46,6 +46,10 @@ class Variables:
         self.first[variable] = name
         return variable
 
+    def forget(self, task: int, name: int) -> None:
+        """The name means something else from now on."""
+        self.current.pop((task, name), None)
+
     def forget_unused(self, after: Snapshot) -> None:
         """Names that are no longer in use lose their variables."""
         for task, name in list(self.current):
