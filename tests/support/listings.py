@@ -50,7 +50,9 @@ def outputs(page: str, directory: Path, without: tuple[str, ...] = ()) -> list[s
             number += 1
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": tools, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(["bash"], input=script, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        ["bash"], input=script, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     parts = _PROGRESS.sub("", done.stdout).split(f"{_NEXT}\n")[1:]
     assert len(parts) == number, done.stdout
     return parts
