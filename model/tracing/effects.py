@@ -136,8 +136,10 @@ def _right(slot: str, values: dict[str, Term]) -> Iterator[str]:
     if kind is None:
         if urefs is not None:
             words = _value(urefs)
-            more = words.endswith((" more", " fewer"))
-            yield f"{slot} has {words} user {'reference' if words.startswith('1 ') else 'references'}" if more else f"the user references of {slot} become {words}"
+            if words.endswith((" more", " fewer")):
+                yield f"{slot} has {words} user {'reference' if words.startswith('1 ') else 'references'}"
+            else:
+                yield f"the user references of {slot} become {words}"
         if port is not None:
             yield f"{slot} leads to {_thing(port)}"
         return

@@ -8,7 +8,7 @@ from record_listings import INSTALLS, ready
 from support.listings import agrees, blocks, listed, outputs
 from support.places import ROOT
 
-PAGES = ["tutorial.md"]
+PAGES = ["tutorial.md", "how-to-read-a-counterexample.md"]
 EXAMPLE = ROOT / "docs" / "examples" / "kernel" / "skeleton_kernel.py"
 
 
@@ -16,7 +16,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "kernel" / "skeleton_kernel.py"
 def test_each_command_prints_what_the_page_says(page: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / page).read_text("utf-8")
     pairs = list(listed(text, outputs(text, ready(tmp_path), INSTALLS)))
-    assert len(pairs) > 3
+    assert pairs
     for block, output in pairs:
         assert agrees(block, output), f"listed:\n{block.text}\nprinted:\n{output}\n(python tests/record_listings.py docs/{page} records it)"
 

@@ -16,7 +16,7 @@ class Kernel:
     capabilities = Capabilities(profiles=("gnumach",), calls=CALLS, shows=frozenset({ViewPart.UREFS}), shortages=False)
 
     def boot(self, profile: Profile) -> None:
-        self.names = {name: (SlotKind.SEND, 1) for name in range(1, len(profile.bootstrap_names) + 1)}
+        self.names = dict.fromkeys(range(1, len(profile.bootstrap_names) + 1), (SlotKind.SEND, 1))
         self.own_port, self.most = 0, profile.send_urefs_max
 
     def snapshot(self) -> View:
