@@ -6,6 +6,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from reference import pages
 
+PLUGGING_IN = ("reference/boot.md", "reference/results.md")
 SECTIONS = (
     "reference/rules.md",
     "reference/state.md",
@@ -14,6 +15,8 @@ SECTIONS = (
     "reference/evidence.md",
     "reference/manual-page.md",
     "reference/api.md",
+    "reference/json.md",
+    "reference/exit-statuses.md",
 )
 
 
@@ -22,7 +25,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     made = pages()
     config.extra["generated"] = made
     calls = [path for path in made if path.startswith("reference/calls/") and not path.endswith("index.md")]
-    config.nav = [*(config.nav or []), {"Reference": [{"Calls": ["reference/calls/index.md", *calls]}, *SECTIONS]}]
+    commands = [path for path in made if path.startswith("reference/commands/") and not path.endswith("index.md")]
+    parts = [{"Commands": ["reference/commands/index.md", *commands]}, {"Calls": ["reference/calls/index.md", *calls]}]
+    config.nav = [*(config.nav or []), {"Reference": [*parts, *PLUGGING_IN, *SECTIONS]}]
     return config
 
 
