@@ -110,7 +110,8 @@ def _built(module_name: str, name: str) -> Implementation:
     """Import and build it; modules may be in the current directory. Raises NotBuilt."""
     from sendright.properties.runs.isolation import NotBuilt
 
-    sys.path.insert(0, os.getcwd())
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             kernel = getattr(importlib.import_module(module_name), name)()
@@ -123,7 +124,8 @@ def _built(module_name: str, name: str) -> Implementation:
             traceback.print_exc()
         raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
     finally:
-        sys.path.remove(os.getcwd())
+        with contextlib.suppress(ValueError):  # what was imported may have changed the path
+            sys.path.remove(directory)
     missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
     if not isinstance(getattr(kernel, "name", None), str):
         missing.append("name")

@@ -27,8 +27,9 @@ from sendright.cli.prove import prove
 from sendright.cli.replay import replay
 from sendright.cli.reporting import version
 from sendright.cli.setup import setup
-from sendright.cli.streams import NoOutput, complain, open_streams, write
+from sendright.cli.streams import NoOutput, complain, discard_the_rest, open_streams, write
 from sendright.cli.synthesize import synthesize
+from sendright.cli.system_errors import directory_is_gone, in_words
 from sendright.cli.trace_spec import trace_spec
 from sendright.cli.witnesses import witnesses
 from sendright.mach.interrupt import ending_in_order, interrupted_status, interruptible
@@ -98,6 +99,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status. No traceback gets out, unless SENDRIGHT_DEBUG is set."""
     if not __debug__:  # then the oracle would take each step for right that its assertions refuse
         return _refuse("Python leaves out all assertions (start it without -O, and unset PYTHONOPTIMIZE)", ExitStatus.BAD_INPUT)
+    if directory_is_gone():  # libraries fail even at their import then
+        return _refuse("the working directory has been removed (change to one that is there)", ExitStatus.BAD_INPUT)
     try:
         with ending_in_order():
             status = app(list(arguments), prog_name="sendright", standalone_mode=False)
@@ -117,6 +120,12 @@ def main(arguments: Sequence[str]) -> int:
     except NoOutput as error:
         return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:
+        if isinstance(error, OSError) and _printed_by_typer(error):
+            discard_the_rest()
+            return _refuse(f"standard output can't be written to: {error.strerror}", ExitStatus.BAD_INPUT)
+        refused = in_words(error)
+        if refused is not None:
+            return _refuse(refused, ExitStatus.CRASHED)
         words = f"internal error: {type(error).__name__}: {error}"
         return _refuse(f"{words} (this is a bug in sendright; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
 
@@ -126,6 +135,11 @@ def _refuse(words: str, status: int) -> int:
         traceback.print_exc()
     complain(words)
     return status
+
+
+def _printed_by_typer(error: OSError) -> bool:
+    """Whether it comes of writing a help text, which typer prints itself."""
+    return any(frame.f_globals.get("__name__") == "typer.rich_utils" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _usage(error: typer.TyperException) -> str:
