@@ -230,6 +230,8 @@ def needs_the_store() -> None:
         import duckdb  # noqa: F401
         import numpy  # noqa: F401
     except ImportError as error:
+        if error.name not in ("duckdb", "numpy"):  # it is there, and can't be loaded
+            raise
         raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
 
 

@@ -133,11 +133,13 @@ def _isolated(path: str, build: Callable[[], Implementation]) -> Callable[[], Im
 
 def _built(module_name: str, name: str) -> Implementation:
     """Import and build it; modules may be in the current directory. Raises NotBuilt."""
-    sys.path.insert(0, os.getcwd())
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
     try:
         return _checked(lambda: getattr(importlib.import_module(module_name), name)())
     finally:
-        sys.path.remove(os.getcwd())
+        with contextlib.suppress(ValueError):  # what was imported may have changed the path
+            sys.path.remove(directory)
 
 
 def _checked(build: Callable[[], object]) -> Implementation:

@@ -15,7 +15,8 @@ from sendright.cli.bad_input import BadInput, NotThere
 from sendright.cli.commands import MARKUP, Commands
 from sendright.cli.help import help_text
 from sendright.cli.specification import let_go_of_specification
-from sendright.cli.streams import NoOutput, complain, open_streams, write
+from sendright.cli.streams import NoOutput, complain, discard_the_rest, open_streams, write
+from sendright.cli.system_errors import directory_is_gone, in_words
 from sendright.cli.version import version
 from sendright.mach.interrupt import ending_in_order, interrupted_status
 from sendright.mach.results.verdicts import ExitStatus
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status. No traceback gets out, unless SENDRIGHT_DEBUG is set."""
     if not __debug__:  # then the oracle would take each step for right that its assertions refuse
         return _refuse("Python leaves out all assertions (start it without -O, and unset PYTHONOPTIMIZE)", ExitStatus.BAD_INPUT)
+    if directory_is_gone():  # libraries fail even at their import then
+        return _refuse("the working directory has been removed (change to one that is there)", ExitStatus.BAD_INPUT)
     try:
         with ending_in_order(), let_go_of_specification():
             status = app(list(arguments), prog_name="sendright", standalone_mode=False)
@@ -98,6 +101,12 @@ def main(arguments: Sequence[str]) -> int:
     except NoOutput as error:
         return _refuse(f"standard output can't be written to: {error}", ExitStatus.BAD_INPUT)
     except Exception as error:
+        if isinstance(error, OSError) and _printed_by_typer(error):
+            discard_the_rest()
+            return _refuse(f"standard output can't be written to: {error.strerror}", ExitStatus.BAD_INPUT)
+        refused = in_words(error)
+        if refused is not None:
+            return _refuse(refused, ExitStatus.CRASHED)
         words = f"internal error: {type(error).__name__}: {error}"
         return _refuse(f"{words} (this is a bug in sendright; SENDRIGHT_DEBUG=1 shows where)", ExitStatus.CRASHED)
 
@@ -107,6 +116,11 @@ def _refuse(words: str, status: int) -> int:
         traceback.print_exc()
     complain(words)
     return status
+
+
+def _printed_by_typer(error: OSError) -> bool:
+    """Whether it comes of writing a help text, which typer prints itself."""
+    return any(frame.f_globals.get("__name__") == "typer.rich_utils" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _usage(error: typer.TyperException) -> str:

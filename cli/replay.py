@@ -3,6 +3,8 @@ specification."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +36,10 @@ from sendright.cli.options import (
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
+from sendright.mach.files import CantRead, read_regular
 from sendright.mach.results.checks import ReplayResult
 from sendright.mach.state.trace import Trace
-from sendright.properties.scripts.load import load_script
+from sendright.properties.scripts.load import LARGEST_FILE, load_script
 from sendright.reports.rerun import Rerun
 
 
@@ -109,8 +112,15 @@ def replay(
         raise NotThere(str(error)) from error
     chosen = [*(["--profile", profile] if profile else []), *(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     command = command_line(["sendright", "replay", *map(str, files), *chosen])
-    texts = {str(path): path.read_text("utf-8", "backslashreplace") for path in files} if result.failed or result.crashed else {}
+    texts = dict(_texts(files)) if result.failed or result.crashed else {}
     return finish(result, outputs, Rerun(commands=(command,), scripts=texts), failed_or_last(result))
+
+
+def _texts(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """The scripts, for the report, as far as they can still be read: that must not cost the verdict."""
+    for path in files:
+        with contextlib.suppress(CantRead):
+            yield str(path), read_regular(path, LARGEST_FILE).decode("utf-8", "backslashreplace")
 
 
 def failed_or_last(result: ReplayResult) -> Trace | None:

@@ -19,8 +19,10 @@ from rich.text import Text
 from sendright.mach.extensions import extensions
 from sendright.reports.escape import one_line
 
-PIPE_WIDTH = 160
-"""Columns of a table when standard output isn't a terminal."""
+PIPE_WIDTH = 100
+"""Columns of a table where no stream of the process is a terminal."""
+NARROWEST, WIDEST = 20, 1000
+"""A terminal that says it has fewer columns, or more, doesn't know how many it has."""
 
 
 def open_streams() -> None:
@@ -31,6 +33,8 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, mode)
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, "r", encoding="utf-8", closefd=False)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
@@ -51,9 +55,20 @@ class _Text(io.StringIO):
 
 
 def _console() -> Console:
-    is_terminal = sys.stdout.isatty()
-    wide = None if is_terminal or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=_Text(), force_terminal=is_terminal or None, width=wide, highlight=False, markup=False, emoji=False)
+    return Console(file=_Text(), force_terminal=sys.stdout.isatty() or None, width=_columns(), highlight=False, markup=False, emoji=False)
+
+
+def _columns() -> int:
+    """The width of the terminal that the user looks at, even if standard output is a pipe, as for a pager."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and given.isascii() and int(given[:9]) >= NARROWEST:
+        return min(int(given[:9]), WIDEST)
+    for number in (1, 2, 0):
+        with contextlib.suppress(OSError, ValueError):
+            columns = os.get_terminal_size(number).columns
+            if columns >= NARROWEST:
+                return columns
+    return PIPE_WIDTH
 
 
 def show(*what: RenderableType) -> None:
@@ -82,13 +97,13 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_the_rest()
+        discard_the_rest()
     except (OSError, ValueError) as error:
-        _discard_the_rest()
+        discard_the_rest()
         raise NoOutput(getattr(error, "strerror", None) or str(error)) from error
 
 
-def _discard_the_rest() -> None:
+def discard_the_rest() -> None:
     """Redirect standard output to the null device: the rest of its buffer would fail again when the interpreter
     ends."""
     with contextlib.suppress(OSError, ValueError):

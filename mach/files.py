@@ -23,12 +23,14 @@ def read_regular(path: Path, largest: int) -> bytes:
         kind = os.fstat(handle).st_mode
         if not stat.S_ISREG(kind):
             raise CantRead(f"is {'a directory' if stat.S_ISDIR(kind) else 'not a regular file'} (name a file)")
-        with os.fdopen(os.dup(handle), "rb") as file:
-            content = file.read(largest + 1)
+        content, size = b"", os.fstat(handle).st_size
+        if size <= largest:
+            with os.fdopen(os.dup(handle), "rb") as file:
+                content = file.read(largest + 1)
     except OSError as error:
         raise CantRead(f"can't be read: {error.strerror} (check the disk)") from None
     finally:
         os.close(handle)
-    if len(content) > largest:
+    if size > largest or len(content) > largest:
         raise CantRead(f"is larger than {largest >> 10:,} KiB (name a smaller file)")
     return content

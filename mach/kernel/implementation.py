@@ -89,12 +89,20 @@ def frames_of(error: BaseException) -> tuple[str, ...]:
     return (*left_out, *own[-FRAMES:])
 
 
+def _directory() -> str:
+    """The working directory; a root that no file is in if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "\0"
+
+
 def _frames(innermost: TracebackType | None) -> Iterator[tuple[str, str]]:
     """Each frame: its module, and its description."""
     for frame, line in traceback.walk_tb(innermost):
         file = frame.f_code.co_filename
         source = linecache.getline(file, line, frame.f_globals).strip()
-        inside = os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file
+        inside = os.path.relpath(file) if file.startswith(_directory() + os.sep) else file
         words = " ".join(f"{inside}, line {line}, in {frame.f_code.co_name}{f': {source}' if source else ''}".split())
         words = words.encode("utf-8", "backslashreplace").decode()
         yield str(frame.f_globals.get("__name__", "")), words if len(words) <= _FRAME_LENGTH else words[: _FRAME_LENGTH - 1] + "…"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -46,6 +46,12 @@ ViolationKind = Literal["result", "state", "invariant", "derivation", "expectati
 
 LIMITS = ("urefs_max", "queue_limit", "queue_limit_max", "pages")
 """The profile's limits that a run may override: fields of traces and of scripts' cases."""
+UserReferencesLimit = Annotated[int, msgspec.Meta(ge=2, le=(1 << 31) - 1)]
+"""A value of ``urefs_max``."""
+QueueLimit = Annotated[int, msgspec.Meta(ge=1, le=(1 << 31) - 1)]
+"""A value of ``queue_limit`` or ``queue_limit_max``."""
+PagesLimit = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+"""A value of ``pages``. A kernel looks through its pages one by one, so there must be few."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +75,10 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     format: str = TRACE_FORMAT
     implementation: str
     profile: str
-    urefs_max: int
-    queue_limit: int
-    queue_limit_max: int = 16
-    pages: int = 16
+    urefs_max: UserReferencesLimit
+    queue_limit: QueueLimit
+    queue_limit_max: QueueLimit = 16
+    pages: PagesLimit = 16
     initial: Snapshot
     steps: tuple[Step, ...]
     final: Snapshot

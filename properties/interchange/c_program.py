@@ -16,7 +16,6 @@ from sendright.impl.adapters.gnumach.recipe import SOURCE
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.descriptors import is_array, rights_in
 from sendright.mach.abi.rights import PortObject, SlotKind
-from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import GNUMACH, profile_named
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
@@ -376,7 +375,7 @@ class _Program:
 
     def _steps(self) -> Iterator[str]:
         yield f"#define STEPS {len(self.table)}u"
-        yield f"static const struct step steps[STEPS + 1] = {{"
+        yield "static const struct step steps[STEPS + 1] = {"
         yield from self.table
         yield "\t{0}"
         yield "};"

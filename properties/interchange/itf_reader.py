@@ -75,7 +75,9 @@ def script_of_itf(data: dict[str, Any], boot: Callable[[Profile], Snapshot]) -> 
     try:
         return script_of(trace)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadItf("states", f"the calls and the states don't fit together ({type(error).__name__}: {str(error)[:80]}): export the run again") from error
+        raise BadItf(
+            "states", f"the calls and the states don't fit together ({type(error).__name__}: {str(error)[:80]}): export the run again"
+        ) from error
 
 
 def _states(data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -166,7 +168,9 @@ def _violations(state: dict[str, Any], where: str, index: int) -> list[Violation
         written = msgspec.convert([each | {"step": index} for each in found], list[Violation])
     except (msgspec.ValidationError, TypeError) as error:
         raise BadItf(place, f"expected a list of violations, each with kind, clause and words ({error})") from None
-    return [msgspec.structs.replace(each, differences=tuple(Difference(*msgspec.structs.astuple(one)) for one in each.differences)) for each in written]
+    return [
+        msgspec.structs.replace(each, differences=tuple(Difference(*msgspec.structs.astuple(one)) for one in each.differences)) for each in written
+    ]
 
 
 def _value(state: dict[str, Any], name: str, kind: type, where: str) -> Any:
@@ -190,7 +194,9 @@ def decoded(value: Any, place: str) -> Any:
     if isinstance(value, list):
         return tuple([decoded(each, place) for each in value])
     if not isinstance(value, dict):
-        raise BadItf(place, f"{type(value).__name__ if value is not None else 'null'} is not in the format: write a whole number, a string, true or false")
+        raise BadItf(
+            place, f"{type(value).__name__ if value is not None else 'null'} is not in the format: write a whole number, a string, true or false"
+        )
     special = [key for key in value if key.startswith("#")]
     if not special:
         return {key: decoded(each, place) for key, each in value.items()}

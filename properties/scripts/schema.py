@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
+from sendright.mach.state.trace import PagesLimit, QueueLimit, UserReferencesLimit
+
 SCRIPT_FORMAT = "mach-cases/1"
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,10 +47,10 @@ class CaseForm(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[Any, Meta(description="Instead of the file's.")] = None
     preconditions: Annotated[Any, Meta(description="Other conditions before the first step, for readers.")] = None
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
-    urefs_max: Annotated[int, Meta(ge=2, description="sendright's own: instead of the profile's.")] | None = None
-    queue_limit: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
-    queue_limit_max: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
-    pages: Annotated[int, Meta(ge=1, description="sendright's own: instead of the profile's.")] | None = None
+    urefs_max: Annotated[UserReferencesLimit, Meta(description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit: Annotated[QueueLimit, Meta(description="sendright's own: instead of the profile's.")] | None = None
+    queue_limit_max: Annotated[QueueLimit, Meta(description="sendright's own: instead of the profile's.")] | None = None
+    pages: Annotated[PagesLimit, Meta(description="sendright's own: instead of the profile's.")] | None = None
 
 
 class DoingForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,10 +81,10 @@ class ServerForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     shares: Annotated[list[str], Meta(description="Symbols of the server's rights that clients can look up.")] = []
     routines: Annotated[dict[str, RoutineForm], Meta(description="Message id -> what the server does.")] = {}
     notes: Annotated[Any, Meta(description="Anything, for readers.")] = None
-    urefs_max: Annotated[int, Meta(ge=2, description="As of a case, for random requests.")] | None = None
-    queue_limit: Annotated[int, Meta(ge=1, description="As of a case, for random requests.")] | None = None
-    queue_limit_max: Annotated[int, Meta(ge=1, description="As of a case, for random requests.")] | None = None
-    pages: Annotated[int, Meta(ge=1, description="As of a case, for random requests.")] | None = None
+    urefs_max: Annotated[UserReferencesLimit, Meta(description="As of a case, for random requests.")] | None = None
+    queue_limit: Annotated[QueueLimit, Meta(description="As of a case, for random requests.")] | None = None
+    queue_limit_max: Annotated[QueueLimit, Meta(description="As of a case, for random requests.")] | None = None
+    pages: Annotated[PagesLimit, Meta(description="As of a case, for random requests.")] | None = None
 
 
 class ScriptForm(msgspec.Struct, frozen=True, kw_only=True):
