@@ -18,6 +18,8 @@ from support.small_kernels import Crashing, Forgetful, SmallKernel, TwoFaults, W
 import sendright
 from sendright.api.subject import subject_of
 from sendright.cli.main import main
+from sendright.mach.results.checks import Obligation
+from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
 from sendright.properties.runs.earlier_failures import EarlierFailures
 
@@ -253,6 +255,25 @@ def test_prove() -> None:
     ):
         with pytest.raises(sendright.BadInput, match=words):
             sendright.prove(**{"cached": False, **arguments})  # type: ignore[arg-type]
+
+
+def test_what_is_refuted_is_an_assertion(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Obligation(
+        call="mach_task_self",
+        case="KERN_SUCCESS/x",
+        property="invariant 8",
+        title="counts agree",
+        verdict=Verdict.REFUTED,
+        seconds=0,
+        counterexample="here",
+    )
+    for verdict, error in ((Verdict.REFUTED, sendright.NotProved), (Verdict.UNDETERMINED, sendright.Undetermined)):
+        obligations = (msgspec.structs.replace(one, verdict=verdict),)
+        result = sendright.ProofResult(verdict=verdict, profile="manual", obligations=obligations, seconds=0, solver="z3")
+        monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, result=result, **__: result)
+        with pytest.raises(error, match="counts agree") as caught:
+            sendright.prove(cached=False)
+        assert caught.value.result is result
 
 
 def test_audit() -> None:
