@@ -34,6 +34,8 @@ ONE_DIRECTED_IN = 3
 """One in so many random runs follows plans (``generation/plans.py``); the others reach more cases."""
 MOST_WAYS = 20
 """A check ends after this many different failures."""
+MOST_HANGS = 5
+"""A check ends after this many runs that hang: to wait for each takes long."""
 RUNS_TOGETHER = 3
 """Number of runs that a process gets at once."""
 
@@ -82,7 +84,7 @@ def check(
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
     ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure. It ends after
-    ``most_ways`` kinds.
+    ``most_ways`` kinds, or after some runs that hang.
 
     The runs are made by ``jobs`` processes. Each has an implementation of its own, from ``worker_factory`` if
     ``implementation_factory`` gives always the same one. Or ``pool`` makes other processes. The result is the same,
@@ -207,6 +209,8 @@ class _Checker:
         self.continues_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which the check continues."""
         self.most_ways = MOST_WAYS
+        self.hangs = 0
+        """Number of runs that hung."""
         self.over = False
         self.time_is_up = False
         self._next: list[PlannedRun] = []
@@ -314,7 +318,9 @@ class _Checker:
         if found.violation is not None and found.trace is not None:
             way = (found.violation.kind, found.violation.clause)
             self.failing.setdefault(way, _FailingRun(found.trace, self.runs + 1, self.calls + len(found.trace.steps)))
-            self.over = self.over or found.violation.kind not in self.continues_after or len(self.failing) >= self.most_ways
+            self.hangs += found.violation.kind == "hang"
+            too_many = len(self.failing) >= self.most_ways or self.hangs >= MOST_HANGS
+            self.over = self.over or found.violation.kind not in self.continues_after or too_many
         if self.time_is_up and found.violation is None:
             return  # it was cut short
         self.runs += 1

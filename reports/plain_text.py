@@ -10,7 +10,7 @@ from sendright.reports.findings import AnyResult
 from sendright.reports.terminal import how_found, verdict_and_findings
 
 _WIDTH = 10_000
-"""Columns: enough to leave each line whole. Who shows the text wraps it."""
+"""Columns: so many that each line stays whole. What shows the text may wrap it."""
 
 
 def counterexample_text(result: AnyResult) -> str:

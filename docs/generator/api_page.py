@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -52,19 +53,20 @@ def _entries(name: str) -> list[str]:
         return [*parts, _doc(public), *(part for each, value in inside for part in (f"#### {name}.{each}", _signature(each, value), _doc(value)))]
     if not inspect.isclass(public):
         return [*parts, f"A dictionary of {len(public)} entries: {', '.join(f'`{key}`' for key in public)}."]
-    fields = _field_docs(public)
+    own = [base for base in public.__mro__ if base is public or (base.__name__.startswith("_") and base.__module__.startswith("sendright."))]
+    fields = {field: words for base in own for field, words in _field_docs(base).items()}
     parts.append(_doc(public))
     if hasattr(public, "__members__"):
         return [*parts, "Members: " + ", ".join(f"`{member}`" for member in public.__members__) + "."]
     if fields and not issubclass(public, sendright.Profile):
         parts.append("\n".join(f"- `{field}`{f': {words}' if words else ''}" for field, words in fields.items()))
-    for member, value in vars(public).items():
+    for member, value in [each for base in own for each in vars(base).items()]:
         described = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         if member.startswith("_") or member in sendright.SIGNATURES:
             continue
         if inspect.isfunction(described):
             parts += [f"#### {name}.{member}", _signature(member, described), _doc(described)]
-        elif isinstance(described, property) and inspect.getdoc(described):
+        elif isinstance(described, property | cached_property) and inspect.getdoc(described):
             parts += [f"#### {name}.{member}", _doc(described)]
     return parts
 
@@ -86,6 +88,8 @@ def _parameters(signature: inspect.Signature) -> list[str]:
     by_name = False
     previous = None
     for parameter in signature.parameters.values():
+        if parameter.name == "self":
+            continue
         if previous is parameter.POSITIONAL_ONLY and parameter.kind is not parameter.POSITIONAL_ONLY:
             found.append("/")
         if parameter.kind is parameter.KEYWORD_ONLY and not by_name:

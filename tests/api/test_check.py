@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,14 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
+from support.places import ROOT
 from support.small_kernels import Crashing, Forgetful, SmallKernel, TwoFaults, WithoutBoot
 
 import sendright
 from sendright.api.subject import subject_of
 from sendright.cli.main import main
+from sendright.mach.results.checks import Obligation
+from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import LIMITS
 from sendright.properties.runs.earlier_failures import EarlierFailures
 
@@ -197,3 +203,88 @@ def test_a_named_kernel_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent.parent)
     failure = failure_of("support.small_kernels:Forgetful")
     assert "from support.small_kernels import Forgetful" in failure.test
+
+
+def test_a_kernel_that_hangs_doesnt_take_all_day() -> None:
+    class Hanging(SmallKernel):  # type: ignore[misc, valid-type]
+        def mach_task_self(self, caller: int) -> sendright.Result:
+            time.sleep(3600)
+            raise AssertionError
+
+    failure = failure_of(Hanging, keep_going=True, call_seconds=0.05, minimize_seconds=0.5)
+    assert failure.result.verdict is sendright.Verdict.CRASHED
+    assert failure.result.examples < 20  # type: ignore[union-attr]
+    assert "mach_task_self did not end within 0.05 s" in str(failure)
+
+
+def test_without_assertions_nothing_is_checked() -> None:
+    words = "import sendright; sendright.check('reference')"
+    done = subprocess.run([sys.executable, "-O", "-c", words], capture_output=True, text=True, check=False)
+    assert "BadInput: Python leaves out all assertions" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("scripts", "words"),
+    [
+        ((), "no script given"),
+        (("nowhere.json",), "nowhere.json"),
+        (({},), "script 1: "),
+        (({"format": object()},), "script 1: can't be written as JSON"),
+    ],
+)
+def test_what_is_no_script_is_refused(scripts: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(sendright.BadInput, match=words):
+        sendright.replay(SmallKernel, *scripts)
+
+
+def test_replay_of_files() -> None:
+    result = sendright.replay("reference", ROOT / "tests" / "scripts" / "gnumach.json")
+    assert result.verdict is sendright.Verdict.PASSED
+    with pytest.raises(sendright.Undetermined):
+        sendright.replay(SmallKernel, str(ROOT / "tests" / "scripts" / "gnumach.json"))
+
+
+def test_prove() -> None:
+    result = sendright.prove("manual", calls=["mach_task_self"], invariants=[8], jobs=0, cached=False)
+    assert result.verdict is sendright.Verdict.PROVED
+    for arguments, words in (
+        ({"calls": ["fork"]}, "fork"),
+        ({"calls": "mach_task_self"}, "are lists"),
+        ({"profile": "plan9"}, "unknown profile"),
+        ({"jobs": -1}, "jobs: -1"),
+    ):
+        with pytest.raises(sendright.BadInput, match=words):
+            sendright.prove(**{"cached": False, **arguments})  # type: ignore[arg-type]
+
+
+def test_what_is_refuted_is_an_assertion(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Obligation(
+        call="mach_task_self",
+        case="KERN_SUCCESS/x",
+        property="invariant 8",
+        title="counts agree",
+        verdict=Verdict.REFUTED,
+        seconds=0,
+        counterexample="here",
+    )
+    for verdict, error in ((Verdict.REFUTED, sendright.NotProved), (Verdict.UNDETERMINED, sendright.Undetermined)):
+        obligations = (msgspec.structs.replace(one, verdict=verdict),)
+        result = sendright.ProofResult(verdict=verdict, profile="manual", obligations=obligations, seconds=0, solver="z3")
+        monkeypatch.setattr("sendright.model.proof.prove.prove", lambda *_, result=result, **__: result)
+        with pytest.raises(error, match="counts agree") as caught:
+            sendright.prove(cached=False)
+        assert caught.value.result is result
+
+
+def test_audit() -> None:
+    result = sendright.audit(ROOT / "tests" / "recordings" / "eslogger.jsonl", fail_on="error")
+    assert isinstance(result, sendright.AuditResult)
+    for logs, arguments, words in (
+        ((), {}, "no log given"),
+        (("nowhere.json",), {}, "nowhere.json"),
+        (("-",), {"form": "papyrus"}, "unknown format 'papyrus'"),
+        (("-",), {"fail_on": "panic"}, "unknown severity 'panic'"),
+        (("-",), {"jobs": 0}, "jobs: 0"),
+    ):
+        with pytest.raises(sendright.BadInput, match=words):
+            sendright.audit(*logs, **arguments)  # type: ignore[arg-type]
