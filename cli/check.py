@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from sendright.cli.options import (
     HtmlFile,
     Json,
     JunitFile,
+    NoCache,
     ProfileOfSut,
     Quiet,
     ReportDirectory,
@@ -24,9 +25,11 @@ from sendright.cli.options import (
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
+from sendright.cli.specification import keep_specification
 from sendright.cli.streams import show, show_json
-from sendright.mach.state.trace import Trace
-from sendright.reports.rerun import Rerun, script_text
+
+if TYPE_CHECKING:
+    from sendright.mach.state.trace import Trace
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 
@@ -41,6 +44,7 @@ def check(
     sut: Sut = REFERENCE,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
     json: Json = False,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
@@ -83,9 +87,11 @@ def check(
     kernel_profile = profile_for(profile, factory)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
     outputs.prepare()
+    keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
+    from sendright.reports.rerun import Rerun, script_text
     from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)

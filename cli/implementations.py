@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import multiprocessing
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from sendright.cli.bad_input import BadInput
-from sendright.mach.kernel.capabilities import capabilities_of
-from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words
-from sendright.mach.kernel.profiles import Profile, profile_named
+
+if TYPE_CHECKING:
+    from sendright.mach.kernel.implementation import Implementation
+    from sendright.mach.kernel.profiles import Profile
 
 REFERENCE = "reference"
 GNUMACH = "gnumach"
@@ -42,6 +43,9 @@ def implementation_factory(sut: str, fault: str | None) -> Callable[[], Implemen
 def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:
     """The profile ``name``; without a name, the first one of what ``factory`` builds. Raises BadInput and
     UnknownProfile."""
+    from sendright.mach.kernel.capabilities import capabilities_of
+    from sendright.mach.kernel.profiles import profile_named
+
     possible = capabilities_of(factory()).profiles
     if name is None:
         return profile_named(possible[0] if possible else USUAL_PROFILE)
@@ -88,6 +92,9 @@ def _imported(path: str) -> Callable[[], Implementation]:
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         raise BadInput(f"--sut: {path!r} is neither 'reference', 'gnumach', 'stdio:PROGRAM' nor an import path (write that as package.module:Class)")
+    import multiprocessing
+
+    from sendright.mach.kernel.implementation import ImplementationCrash
     from sendright.properties.runs.isolation import IsolatedKernel, NotBuilt
 
     def build() -> Implementation:
@@ -108,6 +115,7 @@ def _imported(path: str) -> Callable[[], Implementation]:
 
 def _built(module_name: str, name: str) -> Implementation:
     """Import and build it; modules may be in the current directory. Raises NotBuilt."""
+    from sendright.mach.kernel.implementation import error_in_words
     from sendright.properties.runs.isolation import NotBuilt
 
     sys.path.insert(0, os.getcwd())

@@ -210,8 +210,8 @@ def open_own_cache(named: Path | None) -> Cache | None:
 
     Raises BadInput if the named folder can't be trusted.
     """
-    from sendright.model.proof.solver.cache import NoKey, open_cache
     from sendright.mach.own_files import Unusable
+    from sendright.model.proof.solver.cache import NoKey, open_cache
 
     try:
         opened = open_cache(named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from sendright.cli.options import (
     HtmlFile,
     Json,
     JunitFile,
+    NoCache,
     ProfileOverride,
     Quiet,
     ReportDirectory,
@@ -26,10 +27,11 @@ from sendright.cli.options import (
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
-from sendright.mach.results.checks import ReplayResult
-from sendright.mach.state.trace import Trace
-from sendright.properties.scripts.load import load_script
-from sendright.reports.rerun import Rerun
+from sendright.cli.specification import keep_specification
+
+if TYPE_CHECKING:
+    from sendright.mach.results.checks import ReplayResult
+    from sendright.mach.state.trace import Trace
 
 
 def replay(
@@ -39,6 +41,7 @@ def replay(
     sut: Sut = REFERENCE,
     json: Json = False,
     traces: Traces = False,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
@@ -67,13 +70,17 @@ def replay(
       4    undetermined: no case passed and none failed
       130  interrupted, and no failure was found
     """
+    from sendright.properties.scripts.load import load_script
+
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
     scripts = [load_script(path, override) for path in files]
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
     outputs.prepare(files)
+    keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.replay import replay as run_replay
+    from sendright.reports.rerun import Rerun
 
     total = sum(len(script.cases) for script in scripts)
     with ProgressBar("replaying", quiet) as progress:

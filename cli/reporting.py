@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.streams import NoOutput, complain, show, show_json, width
 from sendright.cli.version import version
 from sendright.mach.interrupt import interrupted_status
-from sendright.mach.results.checks import ProofResult, ReplayResult
-from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
-from sendright.mach.state.trace import Trace
-from sendright.reports.findings import AnyResult
-from sendright.reports.rerun import Rerun
+
+if TYPE_CHECKING:
+    from sendright.mach.state.trace import Trace
+    from sendright.reports.findings import AnyResult
+    from sendright.reports.rerun import Rerun
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +117,8 @@ def finish(
         if outputs.json:
             show_json(_data(result, outputs.traces) | {"reports": [str(path) for path in written]})
         else:
+            from rich.text import Text
+
             from sendright.reports.terminal import terminal
 
             show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
@@ -127,9 +128,6 @@ def finish(
 
 def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool, failed: list[str]) -> list[Path]:
     """The files written; ``failed`` gets what went wrong. What can't be written must not hide the result."""
-    from sendright.reports.html import page
-    from sendright.reports.junit import junit
-    from sendright.reports.sarif import sarif
     from sendright.reports.write import trace_text, write_reports
 
     written: list[Path] = []
@@ -142,10 +140,26 @@ def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | Non
             written += write_reports(result, outputs.directory, rerun, version(), refused)
         except OSError as error:
             refused(outputs.directory, error)
+
+    def html() -> str:
+        from sendright.reports.html import page
+
+        return page(result, rerun)
+
+    def junit() -> str:
+        from sendright.reports.junit import junit
+
+        return junit(result)
+
+    def sarif() -> str:
+        from sendright.reports.sarif import sarif
+
+        return sarif(result, version())
+
     files: dict[str, tuple[Path | None, Callable[[], str]]] = {
-        "--html": (outputs.html, lambda: page(result, rerun)),
-        "--junit": (outputs.junit, lambda: junit(result)),
-        "--sarif": (outputs.sarif, lambda: sarif(result, version())),
+        "--html": (outputs.html, html),
+        "--junit": (outputs.junit, junit),
+        "--sarif": (outputs.sarif, sarif),
     }
     if trace is not None:
         files["--trace"] = (outputs.trace, lambda: trace_text(trace))
@@ -153,6 +167,9 @@ def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | Non
 
 
 def _data(result: AnyResult, traces: bool) -> dict[str, Any]:
+    from sendright.mach.results.checks import ProofResult, ReplayResult
+    from sendright.mach.results.policies import PolicyResult
+
     data: dict[str, Any] = msgspec.to_builtins(result, str_keys=True)
     if isinstance(result, ReplayResult) and not traces:
         for case in data["cases"]:

@@ -20,6 +20,7 @@ from support.places import ROOT
 
 from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.own_files import Unusable, append_own, own_folder, read_own
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.language.actions import put
 from sendright.model.language.rule import RULES, Case, Context
@@ -28,7 +29,6 @@ from sendright.model.language.state import After, State
 from sendright.model.proof.obligations import ProofTask, decide_case
 from sendright.model.proof.solver import cache as proof_cache
 from sendright.model.proof.solver.cache import Cache, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
-from sendright.mach.own_files import Unusable, append_own, own_folder, read_own
 from sendright.model.proof.solver.questions import Mark
 
 RULE, TITLE = "mach_port_deallocate", "one of several references goes"
