@@ -25,6 +25,7 @@ from sendright.cli.options import (
     Json,
     JunitFile,
     MaxTime,
+    NoCache,
     NoDatabase,
     OnCluster,
     OutputFormat,
@@ -38,12 +39,12 @@ from sendright.cli.options import (
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
+from sendright.cli.specification import keep_specification
 from sendright.cli.streams import complain, show, show_json
-from sendright.mach.results.checks import CheckResult
-from sendright.mach.state.trace import Trace
-from sendright.reports.rerun import Rerun, script_text
 
 if TYPE_CHECKING:
+    from sendright.mach.results.checks import CheckResult
+    from sendright.mach.state.trace import Trace
     from sendright.properties.checking.failures import FailureDatabase
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
@@ -66,6 +67,7 @@ def check(
     baseline: BaselineFile = None,
     form: OutputFormat = Format.text,
     json: Json = False,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
@@ -120,10 +122,12 @@ def check(
     kept = None if no_database else _database(database)
     kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])
     earlier = kept.runs(kernel, kernel_profile.name) if kept else []
+    keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
     from sendright.properties.check import WorkersDied
     from sendright.properties.check import check as run_check
+    from sendright.reports.rerun import Rerun, script_text
     from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)

@@ -15,6 +15,7 @@ from sendright.cli.options import (
     HtmlFile,
     Json,
     JunitFile,
+    NoCache,
     ProfileOverride,
     Quiet,
     ReportDirectory,
@@ -27,8 +28,7 @@ from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.replay import failed_or_last
 from sendright.cli.reporting import Outputs, finish
-from sendright.properties.scripts.load import load_script
-from sendright.reports.rerun import Rerun
+from sendright.cli.specification import keep_specification
 
 EXAMPLES, ACTS, SEED = 250, 20, 0
 
@@ -44,6 +44,7 @@ def check_server(
     sut: Sut = REFERENCE,
     json: Json = False,
     traces: Traces = False,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
@@ -72,6 +73,9 @@ def check_server(
       4    undetermined: no server could be checked
       130  interrupted, and no failure was found
     """
+    from sendright.properties.scripts.load import load_script
+    from sendright.reports.rerun import Rerun
+
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
     profile = None if override is None else override.name
@@ -83,6 +87,7 @@ def check_server(
         raise BadInput(f"{files[0]}: " + (f"no server {missing[0]}" if missing else "the file has no servers") + f": {known}")
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
     outputs.prepare(files)
+    keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.serving import random_servers
     from sendright.properties.servers.random_requests import check_servers

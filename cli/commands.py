@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -26,7 +26,7 @@ AT_NEXT_CALL = ("check", "prove", "policy", "replay", "check-server", "compare",
 COMMANDS = (*AT_NEXT_CALL[:-1], "graph", "calls", "profiles", "trace-spec", "accept", "config", "setup", "witnesses")
 """In the order of the list. The function of a command has its name, in the module of that name."""
 WITHOUT_PLUGINS = ("accept", "config", "setup")
-MARKUP = "rich"
+MARKUP: Literal["rich"] = "rich"
 
 
 class Commands(TyperGroup):
@@ -34,6 +34,12 @@ class Commands(TyperGroup):
 
     What ends one by Ctrl-C or another signal comes out of it, and doesn't become typer's own exit status (130, always).
     """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for option in self.get_params(ctx):
+            if getattr(option, "is_flag", False) and option.default is None:
+                option.default = False  # typer gives None to pydantic, whose import takes longer than all the rest
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> object:
         file = _configuration_file()
@@ -47,7 +53,7 @@ class Commands(TyperGroup):
             raise typer.Abort() from signalled
 
     @property
-    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+    def commands(self) -> dict[str, Any]:
         """All commands, by name. (This imports them.)"""
         return {name: self.get_command(None, name) for name in COMMANDS}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import multiprocessing
 import os
 import sys
 import traceback
@@ -12,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.plugins import profile_given
 from sendright.mach.kernel.adapters import ADAPTERS
-from sendright.mach.kernel.bases import base_of
-from sendright.mach.kernel.capabilities import capabilities_of
-from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words
-from sendright.mach.kernel.profiles import Profile, profile_named
+
+if TYPE_CHECKING:
+    from sendright.mach.kernel.implementation import Implementation
+    from sendright.mach.kernel.profiles import Profile
 
 REFERENCE = "reference"
 GNUMACH = "gnumach"
@@ -62,6 +61,10 @@ class NamedKernel:
 def profile_for(name: str | None, factory: Callable[[], Implementation]) -> Profile:
     """The profile ``name``; without a name, the first one of what ``factory`` builds. Raises BadInput and
     UnknownProfile."""
+    from sendright.mach.kernel.bases import base_of
+    from sendright.mach.kernel.capabilities import capabilities_of
+    from sendright.mach.kernel.profiles import profile_named
+
     possible = capabilities_of(factory()).profiles
     if name is None:
         return profile_named(possible[0] if possible else USUAL_PROFILE)
@@ -116,6 +119,9 @@ def _imported(path: str) -> Callable[[], Implementation]:
 
 def _isolated(path: str, build: Callable[[], Implementation]) -> Callable[[], Implementation]:
     """What ``build`` makes, in a process of its own where fork exists. ``path`` names it. Raises BadInput."""
+    import multiprocessing
+
+    from sendright.mach.kernel.implementation import ImplementationCrash
     from sendright.properties.runs.isolation import IsolatedKernel, NotBuilt
 
     try:
@@ -144,6 +150,7 @@ def _built(module_name: str, name: str) -> Implementation:
 
 def _checked(build: Callable[[], object]) -> Implementation:
     """What ``build`` makes, if it has what an implementation must have. Raises NotBuilt."""
+    from sendright.mach.kernel.implementation import error_in_words
     from sendright.properties.runs.isolation import NotBuilt
 
     try:

@@ -38,6 +38,7 @@ Sut = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output, and nothing else there.")]
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include the full trace of each case.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the specification again, and cache nothing (as CI should).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show progress on standard error.")]
 ReportDirectory = Annotated[
     Path, typer.Option("--report-dir", metavar="DIR", help="Directory for the reports of a failing run: HTML page, JUnit, SARIF, script and trace.")

@@ -16,12 +16,9 @@ from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.prove import open_own_cache
 from sendright.cli.reporting import Outputs, finish
-from sendright.cli.traces import read_state, read_trace
 from sendright.mach.kernel.profiles import Profile, UnknownProfile, profile_named
 from sendright.mach.results.policies import CheckedRun, PolicyResult
 from sendright.mach.results.verdicts import Verdict, combine
-from sendright.properties.scripts.load import load_script
-from sendright.reports.rerun import Rerun
 
 if TYPE_CHECKING:
     from sendright.model.policy.policy import Policy
@@ -83,6 +80,7 @@ def policy(
     kernel_profile = profile_given(profile or "manual")
     profile = kernel_profile.name if profile else None
     from sendright.properties.policy.load import BadPolicy, load_policy
+    from sendright.reports.rerun import Rerun
 
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
     outputs.prepare([file, *(trace or []), *(state or []), *(script or [])])
@@ -151,7 +149,9 @@ def _proved(
 
 def _compared(read: Policy, file: Path, profile: str | None, traces: list[Path], states: list[Path], scripts: list[Path]) -> PolicyResult:
     """Compare runs and states with the policy. Raises BadInput for a run of another ``profile``."""
+    from sendright.cli.traces import read_state, read_trace
     from sendright.properties.policy.check import check_state, check_trace
+    from sendright.properties.scripts.load import load_script
 
     start = time.perf_counter()
     recorded = [(path, read_trace(path)) for path in traces]

@@ -7,12 +7,12 @@ import sys
 import time
 from contextlib import redirect_stdout
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from sendright.reports.escape import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 SILENCE = 1.0
 """Seconds before the first sign of progress."""
@@ -34,7 +34,7 @@ class ProgressBar:
         self.began = time.monotonic()
         self.next_line = self.began + LINE_EVERY
         self.bar: Progress | None = None
-        self.task = TaskID(0)
+        self.task: TaskID | None = None
         self.redirection = redirect_stdout(sys.stderr)
 
     def __enter__(self) -> ProgressBar:
@@ -65,6 +65,10 @@ class ProgressBar:
 
     def _draw(self, done: float, total: float | None, words: str) -> None:
         if self.bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+            from rich.text import Text
+
             columns = (
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
@@ -75,4 +79,5 @@ class ProgressBar:
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task(Text(self.what).plain, total=total, words=words)
             self.bar.start()
+        assert self.task is not None
         self.bar.update(self.task, completed=done, total=total, words=words)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from sendright.cli.options import (
     Jobs,
     Json,
     JunitFile,
+    NoCache,
     OnCluster,
     OutputFormat,
     ProfileOverride,
@@ -36,11 +37,12 @@ from sendright.cli.options import (
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
+from sendright.cli.specification import keep_specification
 from sendright.mach.files import CantRead, read_regular
-from sendright.mach.results.checks import ReplayResult
-from sendright.mach.state.trace import Trace
-from sendright.properties.scripts.load import LARGEST_FILE, load_script
-from sendright.reports.rerun import Rerun
+
+if TYPE_CHECKING:
+    from sendright.mach.results.checks import ReplayResult
+    from sendright.mach.state.trace import Trace
 
 
 def replay(
@@ -54,6 +56,7 @@ def replay(
     form: OutputFormat = Format.text,
     json: Json = False,
     traces: Traces = False,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
@@ -83,6 +86,8 @@ def replay(
       4    undetermined: no case passed and none failed
       130  interrupted, and no failure was found
     """
+    from sendright.properties.scripts.load import load_script
+
     greet(on)
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
@@ -91,9 +96,11 @@ def replay(
     known = baseline and read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
     outputs.prepare([*files, *([baseline] if baseline else [])])
+    keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.distribution.pool import WorkersDied
     from sendright.properties.scripts.replay import replay as run_replay
+    from sendright.reports.rerun import Rerun
 
     total = sum(len(script.cases) for script in scripts)
     try:
@@ -118,6 +125,8 @@ def replay(
 
 def _texts(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
     """The scripts, for the report, as far as they can still be read: that must not cost the verdict."""
+    from sendright.properties.scripts.load import LARGEST_FILE
+
     for path in files:
         with contextlib.suppress(CantRead):
             yield str(path), read_regular(path, LARGEST_FILE).decode("utf-8", "backslashreplace")

@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Format
@@ -21,9 +20,13 @@ from sendright.mach.results.baselines import Baseline
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import ExitStatus, exit_status
-from sendright.mach.state.trace import Trace
-from sendright.reports.findings import AnyResult
-from sendright.reports.rerun import Rerun
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from sendright.mach.state.trace import Trace
+    from sendright.reports.findings import AnyResult
+    from sendright.reports.rerun import Rerun
 
 _COMMANDS: dict[type, str] = {CheckResult: "check", ReplayResult: "replay", ProofResult: "prove", PolicyResult: "policy"}
 
@@ -130,6 +133,8 @@ def conclude(status: int, say: Callable[[], object], failed: Collection[str] = (
 
 def added_lines() -> list[Text]:
     """A line that says what was added from outside, if anything was."""
+    from rich.text import Text
+
     return [Text(f"Added from outside: {extensions_in_words()}")] if extensions_in_words() else []
 
 
@@ -156,6 +161,8 @@ def finish(
 
             write(markdown(result, rerun))
         else:
+            from rich.text import Text
+
             from sendright.reports.terminal import terminal
 
             show(
@@ -167,9 +174,6 @@ def finish(
 
 def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | None, bad: bool, failed: list[str]) -> list[Path]:
     """The files written; ``failed`` gets what went wrong. What can't be written must not hide the result."""
-    from sendright.reports.html import page
-    from sendright.reports.junit import junit
-    from sendright.reports.sarif import sarif
     from sendright.reports.write import trace_text, write_reports
 
     written: list[Path] = []
@@ -182,10 +186,26 @@ def _write(result: AnyResult, outputs: Outputs, rerun: Rerun, trace: Trace | Non
             written += write_reports(result, outputs.directory, rerun, version(), refused)
         except OSError as error:
             refused(outputs.directory, error)
+
+    def html() -> str:
+        from sendright.reports.html import page
+
+        return page(result, rerun)
+
+    def junit() -> str:
+        from sendright.reports.junit import junit
+
+        return junit(result)
+
+    def sarif() -> str:
+        from sendright.reports.sarif import sarif
+
+        return sarif(result, version())
+
     files: dict[str, tuple[Path | None, Callable[[], str]]] = {
-        "--html": (outputs.html, lambda: page(result, rerun)),
-        "--junit": (outputs.junit, lambda: junit(result)),
-        "--sarif": (outputs.sarif, lambda: sarif(result, version())),
+        "--html": (outputs.html, html),
+        "--junit": (outputs.junit, junit),
+        "--sarif": (outputs.sarif, sarif),
     }
     if trace is not None:
         files["--trace"] = (outputs.trace, lambda: trace_text(trace))

@@ -21,10 +21,7 @@ from sendright.mach.results.checks import CheckResult, ProofResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.state.trace import Trace
 from sendright.reports.findings import AnyResult, findings
-from sendright.reports.html import page
-from sendright.reports.junit import junit
 from sendright.reports.rerun import Rerun, script_text
-from sendright.reports.sarif import sarif
 
 
 def write_reports(
@@ -89,6 +86,10 @@ def clear_scripts(directory: Path) -> None:
 
 
 def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    from sendright.reports.html import page
+    from sendright.reports.junit import junit
+    from sendright.reports.sarif import sarif
+
     yield "report.html", lambda: page(result, rerun)
     yield "junit.xml", lambda: junit(result)
     yield "report.sarif", lambda: sarif(result, version)

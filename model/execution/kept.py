@@ -115,11 +115,10 @@ def code_file(of: str) -> CodeFile | None:
     """The file of what ``of`` describes: a profile's switches, or ``invariants``. None: nothing is kept now."""
     if _keeping.folder is None:
         return None
+    if not _keeping.files and made_from() != _keeping.made_from:
+        _keeping.folder = None  # the source was changed while it was loaded: nothing tells which code is of which source
+        return None
     if of not in _keeping.files:
-        # The source is read again now that it is loaded: whoever changed it meanwhile gets no code of what it was.
-        if made_from() != _keeping.made_from:
-            _keeping.folder = None
-            return None
         name = sha256(of.encode()).hexdigest()
         identity = sha256(_keeping.made_from + of.encode()).digest()
         _keeping.files[of] = CodeFile(_keeping.folder / f"{name[:32]}.code", _keeping.key, identity)

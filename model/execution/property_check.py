@@ -40,7 +40,6 @@ from sendright.model.execution.snapshots import state_of
 from sendright.model.execution.state import AFTER, ConcreteState
 from sendright.model.invariants.catalogue import state_invariants
 from sendright.model.invariants.known_breaks import is_broken
-from sendright.model.invariants.steps import STEP_PROPERTIES
 from sendright.model.language.arguments import rule_arguments
 from sendright.model.language.invariant import Invariant, Variables
 from sendright.model.language.rule import RULES, Case, Context
@@ -121,9 +120,10 @@ def broken_invariants(snapshot: Snapshot, profile: Profile) -> tuple[BrokenInvar
 def broken_in_state(state: ConcreteState, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The invariants that don't hold in ``state``, whose ghost counts are counted."""
     broken: dict[str, BrokenInvariant] = {}
+    env = environment(profile)
     for invariant in state_invariants(profile):
         for clause in compiled(invariant):
-            where = None if clause.invariant in broken else broken_clause(state, clause, profile)
+            where = None if clause.invariant in broken else _broken_at(state, clause, env, _points)
             if where is not None:
                 broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title}, at {where}" if where else clause.title)
     return tuple(broken.values())
@@ -137,8 +137,11 @@ def broken_clause(state: ConcreteState, clause: CompiledClause, profile: Profile
 
     ``points``: where to look; None: at what exists.
     """
-    env = environment(profile)
-    for values in (points or _points)(state, clause.sorts):
+    return _broken_at(state, clause, environment(profile), points or _points)
+
+
+def _broken_at(state: ConcreteState, clause: CompiledClause, env: dict[str, Any], points: Points) -> str | None:
+    for values in points(state, clause.sorts):
         if not clause.holds(state.fields, env, *values):
             return places_in_words(clause.sorts, values)
     return None
@@ -192,6 +195,8 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
     """The step properties of a call that begins with ``rule`` and is answered by ``code``: functions of caller,
     arguments and variables.
     """
+    from sendright.model.invariants.steps import STEP_PROPERTIES  # here, as most runs break none
+
     profile = read_json(encoded_profile, Profile)
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))

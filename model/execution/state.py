@@ -70,6 +70,8 @@ class ConcreteState:
 
     def write(self, name: str, writes: dict[Any, Any]) -> None:
         """Change one field at the given points."""
+        if not writes:
+            return
         field, default, keys, shown_in = self.fields[name], DEFAULTS[name], self._keys[name], self.shown_in.get(name)
         for point, value in writes.items():
             gone = value == default and name != "object_task"
