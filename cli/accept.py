@@ -111,7 +111,7 @@ def _findings(report: Path) -> dict[str, tuple[str, str]]:
         raise BadInput(f"{report}: {error}") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadInput(f"{report}: not a SARIF report: {' '.join(str(error).split())} (name a report.sarif)") from error
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for run in log.runs:
         for one in run.results:
             fingerprint = one.partial_fingerprints.get(KEY, "")

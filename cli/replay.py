@@ -84,7 +84,7 @@ def replay(
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
     scripts = [load_script(path, override) for path in files]
-    known = baseline and read_baseline(baseline)
+    known = read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
     outputs.prepare([*files, *([baseline] if baseline else [])])
     from sendright.model.execution.oracle import Oracle

@@ -209,6 +209,8 @@ class _Checker:
         self.most_ways = MOST_WAYS
         self.over = False
         self.time_is_up = False
+        self.problem: Exception | None = None
+        """What kept a random run from being made."""
         self._next: list[PlannedRun] = []
         """Runs that the pool gets together, as its next part."""
         self._given = 0
@@ -252,7 +254,10 @@ class _Checker:
         def runs(block: bytes) -> None:
             if not self.over:
                 self.drawn += 1
-                self._make(PlannedRun(block=block, directed=self.drawn % ONE_DIRECTED_IN == 0))
+                try:
+                    self._make(PlannedRun(block=block, directed=self.drawn % ONE_DIRECTED_IN == 0))
+                except Exception as error:  # no finding: Hypothesis would make the run again, and wrap what it raises
+                    self.problem, self.over = error, True
             if self.over:  # Hypothesis runs a failing example again, to confirm it
                 raise _RunFailed
 
@@ -262,6 +267,8 @@ class _Checker:
             # _RunFailed, or Hypothesis's error for it; anything else is a bug in sendright.
             if not self.over:
                 raise
+        if self.problem is not None:
+            raise self.problem
         self._wait_for_all()
 
     def _make(self, planned: PlannedRun) -> None:
