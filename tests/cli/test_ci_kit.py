@@ -27,7 +27,7 @@ from sendright.reports.rerun import Rerun
 from sendright.reports.rules import KINDS
 from sendright.reports.sarif import sarif
 
-CHECK = ["check", "-n", "2", "--steps", "20", "--quiet", "--fault", "move-send-keeps-sender"]
+CHECK = ["check", "-n", "1", "--steps", "5", "--quiet", "--fault", "move-send-keeps-sender"]
 TODAY = date(2026, 6, 15)
 
 
@@ -56,9 +56,8 @@ def test_all_accepted_is_accepted(result: AnyResult, command: str) -> None:
     assert "<failure" not in junit(found)
     assert "<error" not in junit(found)
     results = json.loads(sarif(found, "1"))["runs"][0]["results"]
-    assert [one["suppressions"][0]["justification"] for one in results if "suppressions" in one] == ["accepted by Ann until 2026-06-15: known"] * len(
-        faults
-    )
+    words = [one["suppressions"][0]["justification"] for one in results if "suppressions" in one]
+    assert words == ["accepted by Ann until 2026-06-15: known"] * len(faults)
 
 
 @pytest.mark.parametrize(("result", "command"), [(failing_check(), "check"), (replay_result(), "replay"), (proof_result(), "prove")])
@@ -88,7 +87,7 @@ def test_entries_of_other_commands_are_not_missed() -> None:
 
 
 def test_a_finding_is_accepted_and_comes_back(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert main(CHECK) == 1
+    assert main([*CHECK, "--keep-going"]) == 1
     assert "Seed 0, profile manual." in capsys.readouterr().out
     options = ["--baseline", "accepted.toml", "--by", "Ann 🌍", "--why", 'it is "known"\x1b[31m', "--until", "2026-07-01"]
     assert main(["accept", "sendright-report/report.sarif", *options]) == 0
@@ -106,8 +105,6 @@ def test_a_finding_is_accepted_and_comes_back(capsys: pytest.CaptureFixture[str]
     told = json.loads(capsys.readouterr().out)
     assert told["baseline"]["expired"][0]["by"] == "Ann 🌍"
     assert all(FORM.fullmatch(one["fingerprint"]) for one in told["findings"])
-    assert main([*CHECK, "--baseline", "accepted.toml"]) == 1
-    assert "expired: check:" in capsys.readouterr().out
     assert Path("accepted.toml").read_text().count("[[accepted]]") == len(baseline.entries), "reports leave it as it is"
 
 
