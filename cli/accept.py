@@ -21,6 +21,8 @@ from sendright.mach.json_text import read_json
 from sendright.reports.escape import one_line
 
 LARGEST_REPORT = 1 << 28
+SHOWN = 160
+"""Characters of a finding's words in its entry, which is for readers."""
 
 
 def accept(
@@ -111,7 +113,7 @@ def _findings(report: Path) -> dict[str, tuple[str, str]]:
         raise BadInput(f"{report}: {error}") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadInput(f"{report}: not a SARIF report: {' '.join(str(error).split())} (name a report.sarif)") from error
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for run in log.runs:
         for one in run.results:
             fingerprint = one.partial_fingerprints.get(KEY, "")
@@ -140,7 +142,7 @@ def _without(text: str, fingerprint: str) -> str:
 
 
 def _entry(fingerprint: str, rule: str, words: str, by: str, why: str, until: date) -> str:
-    values = {"fingerprint": fingerprint, "rule": rule, "finding": words, "by": by, "why": why}
+    values = {"fingerprint": fingerprint, "rule": rule, "finding": words[:SHOWN] + "…" * (len(words) > SHOWN), "by": by, "why": why}
     lines = [f"{key} = {_string(value)}" for key, value in values.items()]
     return "\n".join(["[[accepted]]", *lines, f"until = {until.isoformat()}", ""])
 

@@ -104,7 +104,7 @@ def audit(
     paths = list(dict.fromkeys(logs or []))
     if not paths:
         raise BadInput("no log given (name one or more, or - for standard input)")
-    known = baseline and read_baseline(baseline)
+    known = read_baseline(baseline)
     output, log_format = _forms(form, log_format, json)
     check_files({"--html": html, "--sarif": sarif}, [*map(Path, paths), *([baseline] if baseline else [])])
     questions = _questions(reach or [], path, cut)

@@ -20,9 +20,9 @@ _KEYS = ("fingerprint", "by", "why", "until", "rule", "finding")
 _NEEDED = ("fingerprint", "by", "why", "until")
 
 
-def read_baseline(path: Path) -> Baseline:
-    """The baseline in the file at ``path``. Raises BadInput, with the entry that is wrong."""
-    return parse_baseline(read_toml(path, LARGEST, "--baseline"), path)
+def read_baseline(path: Path | None) -> Baseline | None:
+    """The baseline in the file at ``path``; None without one. Raises BadInput, with the entry that is wrong."""
+    return None if path is None else parse_baseline(read_toml(path, LARGEST, "--baseline"), path)
 
 
 def read_toml(path: Path, largest: int, what: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def parse_baseline(data: dict[str, Any], path: Path) -> Baseline:
         for key, value in words.items():
             if not isinstance(value, str) or len(value) > LONGEST or (key in _NEEDED and not value.strip()):
                 raise wrong(f"{where}: {key} is no text of 1 to {LONGEST:,} characters: say {_WHAT[key]}")
-        accepted = Accepted(until=_day(entry["until"], lambda what, where=where: wrong(f"{where}: {what}")), **words)  # type: ignore[misc]
+        accepted = Accepted(until=_day(entry["until"], lambda what, where=where: wrong(f"{where}: {what}")), **words)
         if accepted.fingerprint in read:
             raise wrong(f"{where}: {accepted.fingerprint} is there twice: remove one of them")
         read[accepted.fingerprint] = accepted

@@ -115,9 +115,7 @@ def check(
     factory = implementation_factory(sut, fault)
     kernel_profile = profile_for(profile, factory)
     seconds = seconds_of("--max-time", max_time)
-    outputs = Outputs(
-        directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, form=form, baseline=baseline and read_baseline(baseline)
-    )
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, form=form, baseline=read_baseline(baseline))
     outputs.prepare([baseline] if baseline else [])
     kept = None if no_database else _database(database)
     kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])

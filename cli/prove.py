@@ -118,7 +118,7 @@ def prove(
     """
     kernel_profile = profile_given(profile)
     profile = kernel_profile.name
-    known = baseline and read_baseline(baseline)
+    known = read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known)
     outputs.prepare([baseline] if baseline else [])
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]

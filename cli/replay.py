@@ -93,7 +93,7 @@ def replay(
     override = profile_for(profile, factory) if profile is not None else None
     profile = None if override is None else override.name
     scripts = [load_script(path, override) for path in files]
-    known = baseline and read_baseline(baseline)
+    known = read_baseline(baseline)
     outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
     outputs.prepare([*files, *([baseline] if baseline else [])])
     keep_specification(not no_cache)

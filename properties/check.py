@@ -213,6 +213,8 @@ class _Checker:
         """Number of runs that hung."""
         self.over = False
         self.time_is_up = False
+        self.problem: Exception | None = None
+        """What kept a random run from being made."""
         self._next: list[PlannedRun] = []
         """Runs that the pool gets together, as its next part."""
         self._given = 0
@@ -256,7 +258,10 @@ class _Checker:
         def runs(block: bytes) -> None:
             if not self.over:
                 self.drawn += 1
-                self._make(PlannedRun(block=block, directed=self.drawn % ONE_DIRECTED_IN == 0))
+                try:
+                    self._make(PlannedRun(block=block, directed=self.drawn % ONE_DIRECTED_IN == 0))
+                except Exception as error:  # no finding: Hypothesis would make the run again, and wrap what it raises
+                    self.problem, self.over = error, True
             if self.over:  # Hypothesis runs a failing example again, to confirm it
                 raise _RunFailed
 
@@ -266,6 +271,8 @@ class _Checker:
             # _RunFailed, or Hypothesis's error for it; anything else is a bug in sendright.
             if not self.over:
                 raise
+        if self.problem is not None:
+            raise self.problem
         self._wait_for_all()
 
     def _make(self, planned: PlannedRun) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from sendright.mach.results.baselines import Accepted
+from sendright.mach.results.checks import ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.reports.added import with_extensions
@@ -111,6 +112,8 @@ def _locations(finding: Finding, result: AnyResult) -> list[dict[str, Any]]:
     step = f", call {finding.step + 1}" if finding.step is not None else ""
     location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": visible((finding.about or finding.rule) + step)}]}
     file, line = finding.file or (result.file if isinstance(result, PolicyResult) else ""), finding.line
+    if not file and isinstance(result, ReplayResult) and len(result.files) == 1:
+        [file] = result.files
     frame = next((match for words in reversed(finding.frames) if (match := _FRAME.fullmatch(words))), None)
     if frame is not None and not PurePath(frame["file"]).is_absolute():  # an installed package is in nobody's repository
         file, line = frame["file"], int(frame["line"])

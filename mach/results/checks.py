@@ -131,7 +131,10 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             verdict=verdict,
             implementation=implementation,
-            **counts,
+            passed=counts["passed"],
+            failed=counts["failed"],
+            not_modelled=counts["not_modelled"],
+            crashed=counts["crashed"],
             cases=tuple(cases),
             files=tuple(files),
             not_compared=tuple(not_compared),

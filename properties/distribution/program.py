@@ -7,7 +7,6 @@ import gc
 import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
@@ -83,4 +82,4 @@ def _answer(work: Callable[[Any], Any], item: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,10 +69,12 @@ def replay(
         if pool is None and jobs <= 1:
             runner = CaseRunner(implementation_factory, oracle_factory, profile_override, call_seconds)
             work = runner.working_on(implementation)
-            answers: Iterator[tuple[tuple[int, ScriptCase], CaseResult | Lost]] = ((item, work(item)) for item in items)
+            answers: Iterable[tuple[tuple[int, ScriptCase], CaseResult | Lost]] = ((item, work(item)) for item in items)
         else:
             runner = CaseRunner(worker_factory or implementation_factory, oracle_factory, profile_override, call_seconds)
-            answers = answers_of(pool(runner) if pool is not None else Processes(runner, jobs), items)
+            working: Pool[tuple[int, ScriptCase], CaseResult] = pool(runner) if pool is not None else Processes(runner, jobs)
+            from_pool = answers_of(working, items)
+            answers = from_pool
         for (number, case), result in answers:
             if isinstance(result, Lost):
                 raise WorkersDied(f"case {case.id} is lost: {result.words}")

@@ -106,7 +106,7 @@ def run_of(result: AnyResult) -> dict[str, Any]:
 def test_sarif_places_a_finding_in_its_script() -> None:
     (one,) = run_of(failing_check())["results"]
     assert (one["ruleId"], one["level"]) == ("check/state", "error")
-    assert one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "script.json"
+    assert one["locations"] == [], "no file of the user's has a random run"
     assert len(one["codeFlows"][0]["threadFlows"][0]["locations"]) == 6
     results = run_of(replay_result())["results"]
     assert [one["ruleId"] for one in results] == ["replay/state", "replay/crash"]

@@ -36,10 +36,22 @@ _RESULT = _object(
     message=_MESSAGE,
     locations=_array(_LOCATION),
     relatedLocations=_array(_LOCATION, unique=True),
+    partialFingerprints={"type": "object", "additionalProperties": _TEXT},
+    suppressions=_array(
+        _object(
+            ("kind",),
+            kind={"enum": ["inSource", "external"]},
+            status={"enum": ["accepted", "underReview", "rejected"]},
+            justification=_TEXT,
+        ),
+        unique=True,
+    ),
     codeFlows=_array(_object(("threadFlows",), threadFlows=_array(_object(("locations",), locations=_array(_STEP, least=1)), least=1))),
     properties=_BAG,
 )
-_RULE = _object(("id",), id=_TEXT, shortDescription=_MESSAGE, help=_MESSAGE)
+_RULE = _object(
+    ("id",), id=_TEXT, shortDescription=_MESSAGE, fullDescription=_MESSAGE, help=_MESSAGE, helpUri={"type": "string", "pattern": "^[a-z]+:[^ ]+$"}
+)
 _INVOCATION = _object(
     ("executionSuccessful",),
     executionSuccessful={"type": "boolean"},

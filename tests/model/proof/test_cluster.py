@@ -22,6 +22,7 @@ from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.model.proof.processes import cluster as clusters
+from sendright.model.proof.processes import greeting
 from sendright.model.proof.processes.cluster import Cluster, connected, in_cluster
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.prove import prove
@@ -120,18 +121,21 @@ def test_the_version_covers_the_specification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "words", "status"),
     [
-        (["--on", "tcp://127.0.0.1:9"], "--on: tcp://127.0.0.1:9: no Dask scheduler answers there"),
-        (["--on", "nowhere://x"], "--on: nowhere://x: no Dask scheduler answers there"),
-        (["--on", "tcp://127.0.0.1:9", "--cache", "proofs"], "--cache: a cluster uses no cache"),
+        (["--on", "tcp://127.0.0.1:9"], "--on: tcp://127.0.0.1:9: no Dask scheduler answers there", 3),
+        (["--on", "nowhere://x"], "--on: nowhere://x: not the address of a Dask scheduler", 2),
+        (["--on", "tcp://127.0.0.1:99999"], "--on: tcp://127.0.0.1:99999: not the address of a Dask scheduler", 2),
+        (["--on", "tcp://127.0.0.1:9", "--cache", "proofs"], "--cache: a cluster uses no cache", 2),
     ],
 )
-def test_no_cluster(options: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_cluster(
+    options: list[str], words: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clusters, "TIMEOUT", 1)
-    assert main(["prove", "--call", "mach_port_type", *options]) == 2
+    monkeypatch.setattr(greeting, "TIMEOUT", 1)
+    assert main(["prove", "--call", "mach_port_type", *options]) == status
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sendright: {words}")
     assert not list(tmp_path.iterdir())
