@@ -226,5 +226,5 @@ def use_profile(path: Path) -> Profile:
 def use(profile: Profile, source: str) -> None:
     """Add ``profile``, which comes from the file ``source``, in this process and in its workers. Raises PluginError."""
     add_profile(profile)
-    digest = sha256(msgspec.json.encode(profile, order="deterministic")).hexdigest()
+    digest = sha256(msgspec.json.encode(msgspec.to_builtins(profile, str_keys=True, order="deterministic"))).hexdigest()
     tell(Extension(profile.name, "", source, (f"profile {profile.name}, based on {profile.based_on}",), digest), partial(use, profile, source))

@@ -14,7 +14,7 @@ from sendright.mach.abi.headers import Headers
 from sendright.mach.abi.port_attributes import FIELDS
 from sendright.mach.abi.rights import PortObject, Right
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
-from sendright.mach.signatures import ArgumentType, OutputType, Signature
+from sendright.mach.signatures import OWN_CALLS, ArgumentType, OutputType, Signature
 from sendright.properties.scripts.constants import NoExpression, UnknownConstant, constant, evaluate
 from sendright.properties.scripts.spelling import (
     NotModelled,
@@ -328,6 +328,12 @@ KINDS: dict[str, _Kind] = {
 """Every key that ``expect`` may have."""
 
 
+OF_ADDED_CALL = "output"
+"""The key of an expectation about a number that a plugin's call gives: its value is the output's name and the number.
+"""
+PLAIN_NUMBERS = frozenset({OutputType.REFERENCES, OutputType.TYPE, OutputType.AMOUNT, OutputType.WORD, OutputType.SIZE, OutputType.PAGE})
+"""The types of such outputs."""
+
 _AS_TRAILER = {
     **{word: word for word in AUDIT_WORDS},
     **{f"{of}_{word}": word for of in ("sender", "audit") for word in AUDIT_WORDS},
@@ -362,4 +368,6 @@ def read_expectation(signature: Signature, key: str, value: object, words: Heade
         return Expectation("value", _read_value(value if key.endswith("_token") else {_AS_TRAILER[key]: value}, words))
     if bare in _FIELD_NAMES and _gives("info")(signature):
         return Expectation("fields", _read_fields({bare: value}, words))
+    if signature.name not in OWN_CALLS and any(each.name == key and each.type in PLAIN_NUMBERS for each in signature.outputs):
+        return Expectation(OF_ADDED_CALL, (key, read_number(value, words)))
     raise NotModelled(f"not modelled for {signature.name}")

@@ -15,7 +15,7 @@ from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.signatures.widths import WIDTHS
 from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.view import ViewPart
-from sendright.properties.scripts.expected import UNCHANGED, Expectation, name_argument, output_name
+from sendright.properties.scripts.expected import OF_ADDED_CALL, UNCHANGED, Expectation, name_argument, output_name
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.symbols import Symbols
 from sendright.properties.scripts.values import Words
@@ -378,7 +378,13 @@ def _judge_survival(wanted: bool, seen: StepOutcome) -> _Finding:
     return _Finding(wanted, "the kernel panics", "the kernel survives")
 
 
+def _judge_added(wanted: tuple[str, Any], seen: StepOutcome) -> _Finding:
+    output, number = wanted
+    return _output(output, output)(number, seen)
+
+
 _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
+    OF_ADDED_CALL: _judge_added,
     "ret": _code(lambda code, wanted: code == wanted, ""),
     "ret_not": _code(lambda code, wanted: code != wanted, "not "),
     "ret_any_of": _code(lambda code, wanted: code in wanted, ""),

@@ -148,9 +148,8 @@ def test_what_is_not_there(said: dict[str, str]) -> None:
     assert "is neither the name of a module nor of an installed plugin" in said["not a name"]
 
 
-LATE = HEAD + PROPERTY.format(
-    kind="step_property", number=1501, body="assert s.rule != 'mach_port_type', 'too late'\n    yield 'x', z3.BoolVal(True)"
-)
+RAISES_LATE = "assert s.rule != 'mach_port_type', 'too late'\n    yield 'x', z3.BoolVal(True)"
+LATE = HEAD + PROPERTY.format(kind="step_property", number=1501, body=RAISES_LATE)
 READER = """
 from sendright.plugins import Plugin
 plugin = Plugin("bad")
