@@ -21,7 +21,7 @@ from sendright.cli.help import help_text
 from sendright.cli.plugins import with_plugins
 from sendright.mach.interrupt import interruptible
 
-AT_NEXT_CALL = ("check", "prove", "policy", "replay", "check-server", "compare", "audit", "synthesize", "mutants", "witnesses")
+AT_NEXT_CALL = ("check", "prove", "policy", "replay", "export", "check-server", "compare", "audit", "synthesize", "mutants", "witnesses")
 """Commands that end between two calls, when a signal asks them to. The others are quick."""
 COMMANDS = (*AT_NEXT_CALL[:-1], "graph", "calls", "profiles", "trace-spec", "accept", "config", "setup", "witnesses")
 """In the order of the list. The function of a command has its name, in the module of that name."""

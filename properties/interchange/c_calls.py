@@ -40,6 +40,7 @@ _NUMBERS = {
     OutputType.REFERENCES: "mach_port_urefs_t",
     OutputType.TYPE: "mach_port_type_t",
     OutputType.DISPOSITION: "mach_msg_type_name_t",
+    OutputType.AMOUNT: "ledger_item_t",
 }
 
 
@@ -80,7 +81,7 @@ class CallInC:
             elif output.type in _NUMBERS:
                 declared.append(f"{_NUMBERS[output.type]} {name} = 0;")
                 results.append(f"&{name}")
-                told.append(f"give(out, {name});")
+                told.append(f"give(out, (uint32_t) {name});")
             else:
                 raise NotMade(f"this program has no form for its result {output.name}")
         yield from declared
@@ -94,6 +95,8 @@ class CallInC:
         for argument in self.signature.arguments:
             if self.profile.takes(self.call.name, argument.name):
                 yield from self._expressions(argument, self.given[argument.name])
+            elif self.profile.name != GNUMACH.name:  # XNU's header has it all the same
+                yield from self._expressions(argument, argument.default)
 
     def value(self, name: str) -> str:
         """The expression of one argument."""
@@ -107,6 +110,8 @@ class CallInC:
             names = ", ".join(self.spell(name, True) for name in value)
             yield f"(mach_port_t[]) {{{names or 'MACH_PORT_NULL'}}}"
             yield str(len(value))
+        elif kind in (ArgumentType.SECURITY_TOKEN, ArgumentType.AUDIT_TOKEN):
+            yield f"({kind.value.replace('-', '_')}_t) {{{{{', '.join(number(word) for word in value)}}}}}"
         elif kind is ArgumentType.BOOLEAN:
             yield "TRUE" if value else "FALSE"
         elif kind in _CONSTANTS:
@@ -219,7 +224,7 @@ def _vm_read(call: CallInC) -> Iterator[str]:
 
 
 def _vm_write(call: CallInC) -> Iterator[str]:
-    yield "static uint32_t content[PAGE_BYTES / sizeof(uint32_t)] __attribute__((aligned(4096)));"
+    yield "static uint32_t content[16384 / sizeof(uint32_t)] __attribute__((aligned(16384)));"
     yield from ("", f"content[0] = {number(call.given['value'] & 0xFFFFFFFF)};")
     yield f"return vm_write({call.value('task')}, {_page(call)}, (vm_offset_t) content, PAGE_BYTES);"
 
@@ -429,6 +434,13 @@ def _xnu_both(call: CallInC) -> Iterator[str]:
     raise NotMade("a program of one task waits for its own answer there (split it into mach_msg_send and mach_msg_receive)")
 
 
+def _xnu_ledger_create(call: CallInC) -> Iterator[str]:
+    yield "ledger_t ledger = MACH_PORT_NULL;"
+    first = f"{call.value('parent_ledger')}, {call.value('ledger_ledger')}"
+    yield f"kern_return_t code = ledger_create({first}, &ledger, {call.value('transfer')});"
+    yield from ("", "give(out, ledger);", "return code;")
+
+
 def _not_in_headers(call: CallInC) -> Iterator[str]:
     raise NotMade("no header of the kernel's declares it any more")
 
@@ -450,5 +462,6 @@ _XNU = {
     "mach_msg_send": _xnu_send,
     "mach_msg_receive": _xnu_receive,
     "mach_msg": _xnu_both,
+    "ledger_create": _xnu_ledger_create,
     "mach_port_allocate_full": _not_in_headers,
 }

@@ -136,8 +136,6 @@ class _Program:
             raise NotMade("a call can't be stopped between a kernel's steps")
         if not self.live and step.task != BOOTSTRAP_TASK:
             raise NotMade(f"task {step.task} makes it: here only the process itself makes calls")
-        if not self.live and SIGNATURES[step.call].creates_task:
-            raise NotMade("a process can't create a Mach task that makes calls")
         if not self.live and step.code in IN_PROGRESS:
             raise NotMade("the only task would wait for ever")
         signature = SIGNATURES[step.call]
@@ -345,6 +343,9 @@ class _Program:
             yield comment(f"NOT EXPRESSED: {self.missing}. The program ends there.")
         yield ""
         yield from (_GNUMACH_INCLUDES if self.live else _XNU_INCLUDES)
+        if not self.live:
+            sections = {SIGNATURES[step.call].section for step in trace.steps}
+            yield from (f"#include <{section.removesuffix('.defs')}.h>" for section in sorted(sections & _OWN_HEADERS))
         yield ""
         yield from (_driver("words.h"), "")
         if self.live:
@@ -393,7 +394,7 @@ class _Program:
         for variable in self.variables.of_boot:
             yield f"\tgot.{variable} = {_XNU_BOOT.get(variable, 'MACH_PORT_NULL')};"
         used = "\n".join(self.functions)
-        needed = [variable for variable in self.variables.of_boot if f"got.{variable}," in used or f"got.{variable})" in used]
+        needed = [variable for variable in self.variables.of_boot if re.search(rf"(?<!&)\bgot\.{variable}\b", used)]
         yield "\tif (vm_allocate(mach_task_self(), &model_memory, 16 * PAGE_BYTES, TRUE) != KERN_SUCCESS)"
         yield "\t\treturn KERN_FAILURE;"
         yield "\tvm_deallocate(mach_task_self(), model_memory, 16 * PAGE_BYTES);"
@@ -428,10 +429,14 @@ _GNUMACH_INCLUDES = (
     '#include "mig/mach_port.h"',
 )
 _XNU_INCLUDES = ("#include <mach/mach.h>", "#include <mach/notify.h>", "#include <stdint.h>", "#include <stdio.h>", "#include <string.h>")
+_OWN_HEADERS = {"mach/ledger.defs", "mach/host_security.defs"}
+"""The interfaces that ``mach/mach.h`` leaves out."""
 _XNU_BOOT = {
     "host_priv": "mach_host_self()",
     "host_security": "special_port_of_host(0)",
     "device_priv": "special_port_of_host(3)",
+    "root_ledger_wired": "special_port_of_task(5)",
+    "root_ledger_paged": "special_port_of_task(6)",
 }
 """How a process gets the rights of the boot state. (``mach_host_self`` gives the privileged port to root.)"""
 

@@ -90,7 +90,7 @@ KINDS = {kind.name: kind for kind in SlotKind if kind}
 
 def encoded(value: Any) -> Any:
     """A value of Python as an expression of the format. Tuples and lists become lists. None isn't in the format."""
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, (bool, str)):
         return value
     if isinstance(value, int):
         return int(value) if -_LARGEST <= value <= _LARGEST else {"#bigint": str(int(value))}

@@ -15,7 +15,7 @@ import msgspec
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.snapshot import EMPTY, Change, Difference, Entry, Slot, Snapshot, slots
+from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import LIMITS, Step, Trace, Violation
 from sendright.properties.interchange.itf import BOOT, KINDS, NO_TASK, TOLD, VARS
 from sendright.properties.scripts.export import script_of
@@ -51,7 +51,7 @@ def script_of_itf(data: dict[str, Any], boot: Callable[[Profile], Snapshot]) -> 
     initial = boot(msgspec.structs.replace(PROFILES[name], **limits))
     if _tag(first, "states[0]")[0] != BOOT:
         raise BadItf("states[0].call", f"the first state is that of the boot: its call has the tag {BOOT!r}")
-    now = {slot: entry for slot, entry in slots(initial).items()}
+    now = slots(initial)
     if _rights(first, "states[0]") != now:
         raise BadItf("states[0].rights", f"not the rights of the boot state of {name} (sendright export writes them)")
     steps: list[Step] = []
@@ -75,9 +75,8 @@ def script_of_itf(data: dict[str, Any], boot: Callable[[Profile], Snapshot]) -> 
     try:
         return script_of(trace)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadItf(
-            "states", f"the calls and the states don't fit together ({type(error).__name__}: {str(error)[:80]}): export the run again"
-        ) from error
+        what = f"{type(error).__name__}: {str(error)[:80]}"
+        raise BadItf("states", f"the calls and the states don't fit together ({what}): export the run again") from error
 
 
 def _states(data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -165,12 +164,9 @@ def _violations(state: dict[str, Any], where: str, index: int) -> list[Violation
     place = f"{where}.violations"
     found = decoded(state.get("violations", []), place)
     try:
-        written = msgspec.convert([each | {"step": index} for each in found], list[Violation])
+        return msgspec.convert([each | {"step": index} for each in found], list[Violation])
     except (msgspec.ValidationError, TypeError) as error:
         raise BadItf(place, f"expected a list of violations, each with kind, clause and words ({error})") from None
-    return [
-        msgspec.structs.replace(each, differences=tuple(Difference(*msgspec.structs.astuple(one)) for one in each.differences)) for each in written
-    ]
 
 
 def _value(state: dict[str, Any], name: str, kind: type, where: str) -> Any:
@@ -194,9 +190,8 @@ def decoded(value: Any, place: str) -> Any:
     if isinstance(value, list):
         return tuple([decoded(each, place) for each in value])
     if not isinstance(value, dict):
-        raise BadItf(
-            place, f"{type(value).__name__ if value is not None else 'null'} is not in the format: write a whole number, a string, true or false"
-        )
+        kind = "null" if value is None else type(value).__name__
+        raise BadItf(place, f"{kind} is not in the format: write a whole number, a string, true or false")
     special = [key for key in value if key.startswith("#")]
     if not special:
         return {key: decoded(each, place) for key, each in value.items()}

@@ -45,3 +45,10 @@ __attribute__((unused)) static mach_port_t special_port_of_host(int which)
 	return port;
 }
 
+__attribute__((unused)) static mach_port_t special_port_of_task(int which)
+{
+	mach_port_t port = MACH_PORT_NULL;
+
+	task_get_special_port(mach_task_self(), which, &port);
+	return port;
+}
