@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import combinations, groupby
 from pathlib import Path
@@ -36,6 +36,8 @@ from sendright.model.tracing.evidence import counts, evidence_of, rules_in_use, 
 from sendright.model.tracing.manual_page import CALL, PAGE
 from sendright.reports.vocabulary import SWITCHES, differences, not_modelled, words
 
+_TOLD_WHOLE = (MANUAL, XNU)
+"""The profiles whose rules the reference lists in full: between them they have every call."""
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     undefined=jinja2.StrictUndefined,
@@ -49,9 +51,15 @@ _TEMPLATES.filters["words"] = words
 _TEMPLATES.filters["default_in_words"] = default_in_words
 
 
-def pages() -> dict[str, str]:
-    """The generated pages: path below docs/ -> Markdown."""
-    made = {f"reference/calls/{name}.md": _call_page(signature) for name, signature in SIGNATURES.items()}
+def pages(on_progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, str]:
+    """The generated pages: path below docs/ -> Markdown; and the JSON Schemas.
+
+    ``on_progress`` gets how many calls have their page, and of how many: that takes most of the time.
+    """
+    made: dict[str, str] = {}
+    for done, (name, signature) in enumerate(SIGNATURES.items(), 1):
+        made[f"reference/calls/{name}.md"] = _call_page(signature)
+        on_progress(done, len(SIGNATURES))
     made["reference/calls/index.md"] = _render("calls", signatures=list(SIGNATURES.values()), served_by=served_by)
     made["reference/rules.md"] = _render("rules", rules=_shared(), does=_does, grounds=grounds)
     made["reference/invariants.md"] = _invariants_page()
@@ -93,8 +101,14 @@ def _clauses(profile: str) -> dict[str, Clauses]:
     return {clauses.name: clauses for clauses in all_clauses(PROFILES[profile])}
 
 
-def _shared() -> list[Clauses]:
-    return [clauses for name, clauses in _clauses(MANUAL.name).items() if name not in SIGNATURES]
+def _shared() -> list[tuple[Profile, Clauses]]:
+    """The rules that calls share, each in the first of the two profiles that has it."""
+    found: dict[str, tuple[Profile, Clauses]] = {}
+    for profile in _TOLD_WHOLE:
+        for name, clauses in _clauses(profile.name).items():
+            if name not in SIGNATURES:
+                found.setdefault(name, (profile, clauses))
+    return list(found.values())
 
 
 @cache
@@ -102,7 +116,7 @@ def _effects(rule: str, profile: str) -> dict[str, str]:
     return effects_of(rule, PROFILES[profile])
 
 
-def _does(rule: str, clause: Clause, profile: str = MANUAL.name) -> str:
+def _does(rule: str, clause: Clause, profile: str) -> str:
     """The effect of the case that ``clause`` names first. A case of another rule has that rule's name before its code."""
     head, _, title = clause.cases[0].partition("/")
     other, _, code = head.rpartition(": ")
@@ -145,6 +159,7 @@ def _call_page(signature: Signature) -> str:
         profiles=profiles,
         elsewhere=[(profile, _cases(signature.name, profile)) for profile in profiles[1:] if _differs(signature.name, first, profile)],
         does=lambda clause: _does(signature.name, clause, first.name),
+        calls=SIGNATURES,
         not_modelled=not_modelled(signature.name),
         grounds=_grounds_of_call(signature.name),
         is_headline=signature.name == CALL,
@@ -203,7 +218,7 @@ def _invariants_page() -> str:
     v, state = Variables(UNBOUNDED), State.arbitrary(UNBOUNDED)
     titles: dict[str, list[str]] = {f"invariant {n}": [title for title, _ in i.clauses(v, state)] for n, i in INVARIANTS.items()}
     touching: dict[str, dict[str, None]] = {}
-    for profile in (MANUAL, XNU):
+    for profile in _TOLD_WHOLE:
         served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call)] + list(PENDING_RULES))
         for rule in served:
             k = Context(RULES[rule], state, profile)
