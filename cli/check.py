@@ -21,6 +21,7 @@ from sendright.cli.options import (
     SarifFile,
     Sut,
     TraceFile,
+    Verbose,
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
@@ -42,6 +43,7 @@ def check(
     keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -81,7 +83,7 @@ def check(
         return _list_faults(json)
     factory = implementation_factory(sut, fault)
     kernel_profile = profile_for(profile, factory)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, verbose=verbose)
     outputs.prepare()
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls

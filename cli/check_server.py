@@ -23,6 +23,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
     Traces,
+    Verbose,
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.replay import failed_or_last
@@ -45,6 +46,7 @@ def check_server(
     json: Json = False,
     traces: Traces = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -80,7 +82,7 @@ def check_server(
     if missing or not found:
         known = f"the servers there are {', '.join(sorted(names))}" if names else "add one (see docs/servers.md)"
         raise BadInput(f"{files[0]}: " + (f"no server {missing[0]}" if missing else "the file has no servers") + f": {known}")
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, verbose=verbose)
     outputs.prepare(files)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.serving import random_servers

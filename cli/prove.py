@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile
+from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileName, Quiet, ReportDirectory, SarifFile, Verbose
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
 from sendright.cli.smtlib import Scripts
@@ -67,6 +67,7 @@ def prove(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -105,7 +106,7 @@ def prove(
       130  interrupted, and nothing was refuted
     """
     kernel_profile = profile_named(profile)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, verbose=verbose)
     outputs.prepare()
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
     if redundant:

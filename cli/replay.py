@@ -25,6 +25,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
     Traces,
+    Verbose,
 )
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import Outputs, finish
@@ -43,6 +44,7 @@ def replay(
     json: Json = False,
     traces: Traces = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -73,7 +75,7 @@ def replay(
     factory = implementation_factory(sut, fault)
     override = profile_for(profile, factory) if profile is not None else None
     scripts = [load_script(path, override) for path in files]
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, verbose=verbose)
     outputs.prepare(files)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.replay import replay as run_replay

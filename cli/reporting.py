@@ -32,6 +32,8 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     trace: Path | None = None
     json: bool = False
     traces: bool = False
+    verbose: bool = False
+    """Print all tables."""
 
     def prepare(self, inputs: Collection[Path] = ()) -> None:
         """Before a run: check that the files are distinct, and remove an earlier run's reports. Raises BadInput."""
@@ -128,7 +130,8 @@ def finish(
         else:
             from sendright.reports.terminal import terminal
 
-            show(terminal(result, width()), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written))
+            files = [Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written]
+            show(terminal(result, width(), outputs.verbose), *files)
 
     return conclude(status, say, failed, result.interrupted)
 

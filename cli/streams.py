@@ -60,7 +60,7 @@ def _console() -> Console:
 def _columns() -> int:
     """The width of the terminal that the user looks at, even if standard output is a pipe, as for a pager."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and given.isascii() and NARROWEST <= int(given[:9]):
+    if given.isdecimal() and given.isascii() and int(given[:9]) >= NARROWEST:
         return min(int(given[:9]), WIDEST)
     for number in (1, 2, 0):
         with contextlib.suppress(OSError, ValueError):
