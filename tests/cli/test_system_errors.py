@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sendright.cli import main as cli
-from sendright.cli.streams import NARROWEST, PIPE_WIDTH, WIDEST, width
+from sendright.cli import streams
+from sendright.cli.streams import NARROWEST, WIDEST, width
 from sendright.cli.system_errors import in_words
 
 RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
@@ -125,7 +126,7 @@ def test_any_command_that_meets_such_an_error(monkeypatch: pytest.MonkeyPatch, c
 def test_the_width(columns: str, expected: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(os, "get_terminal_size", lambda number: os.terminal_size((0, 0)))
-    assert width() == (expected or PIPE_WIDTH)
+    assert width() == (expected or streams.PIPE_WIDTH)
     monkeypatch.setattr(os, "get_terminal_size", lambda number: os.terminal_size((91 if number == 2 else 0, 0)))
     assert width() == (expected or 91), "the terminal's, even if standard output is a pipe"
 
