@@ -35,6 +35,7 @@ from sendright.cli.options import (
     SarifFile,
     Sut,
     TraceFile,
+    Verbose,
 )
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
@@ -69,6 +70,7 @@ def check(
     json: Json = False,
     no_cache: NoCache = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -115,7 +117,17 @@ def check(
     factory = implementation_factory(sut, fault)
     kernel_profile = profile_for(profile, factory)
     seconds = seconds_of("--max-time", max_time)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, form=form, baseline=read_baseline(baseline))
+    outputs = Outputs(
+        directory=report_dir,
+        html=html,
+        junit=junit,
+        sarif=sarif,
+        trace=trace,
+        json=json,
+        form=form,
+        baseline=read_baseline(baseline),
+        verbose=verbose,
+    )
     outputs.prepare([baseline] if baseline else [])
     kept = None if no_database else _database(database)
     kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])

@@ -23,6 +23,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
     Traces,
+    Verbose,
 )
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
@@ -46,6 +47,7 @@ def check_server(
     traces: Traces = False,
     no_cache: NoCache = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -85,7 +87,7 @@ def check_server(
     if missing or not found:
         known = f"the servers there are {', '.join(sorted(names))}" if names else "add one (see docs/servers.md)"
         raise BadInput(f"{files[0]}: " + (f"no server {missing[0]}" if missing else "the file has no servers") + f": {known}")
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, verbose=verbose)
     outputs.prepare(files)
     keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle

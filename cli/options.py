@@ -40,6 +40,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include the full trace of each case.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the specification again, and cache nothing (as CI should).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show progress on standard error.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the tables and lists too, not only the verdict, what was found, and how much was left out.")
+]
 ReportDirectory = Annotated[
     Path, typer.Option("--report-dir", metavar="DIR", help="Directory for the reports of a failing run: HTML page, JUnit, SARIF, script and trace.")
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,8 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.redirection.__exit__(kind, error, traceback)
         if self.bar is not None:
-            self.bar.stop()
+            with suppress(OSError, ValueError):
+                self.bar.stop()
 
     def count(self, total: float, words: str = "") -> None:
         """Show that one more of ``total`` is done."""
@@ -52,7 +53,16 @@ class ProgressBar:
         self.update(self.done, total, words)
 
     def update(self, done: float, total: float | None, words: str = "") -> None:
-        """Show that ``done`` of ``total`` (None: not known) is done. ``words`` name the current work."""
+        """Show that ``done`` of ``total`` (None: not known) is done. ``words`` name the current work.
+
+        Where standard error can't be written to, nothing is shown: that must not cost the command's result.
+        """
+        try:
+            self._show(done, total, words)
+        except (OSError, ValueError):
+            self.quiet = True
+
+    def _show(self, done: float, total: float | None, words: str) -> None:
         now = time.monotonic()
         if self.quiet or now - self.began < SILENCE:
             return

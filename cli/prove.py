@@ -24,6 +24,7 @@ from sendright.cli.options import (
     Quiet,
     ReportDirectory,
     SarifFile,
+    Verbose,
 )
 from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
@@ -79,6 +80,7 @@ def prove(
     form: OutputFormat = Format.text,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -119,7 +121,7 @@ def prove(
     kernel_profile = profile_given(profile)
     profile = kernel_profile.name
     known = read_baseline(baseline)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known)
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, form=form, baseline=known, verbose=verbose)
     outputs.prepare([baseline] if baseline else [])
     invariant = [*(invariant or []), *(f"T{number}" for number in theorem or [])]
     if redundant:

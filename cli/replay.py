@@ -33,6 +33,7 @@ from sendright.cli.options import (
     Sut,
     TraceFile,
     Traces,
+    Verbose,
 )
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
@@ -58,6 +59,7 @@ def replay(
     traces: Traces = False,
     no_cache: NoCache = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
     html: HtmlFile = None,
     junit: JunitFile = None,
@@ -94,7 +96,9 @@ def replay(
     profile = None if override is None else override.name
     scripts = [load_script(path, override) for path in files]
     known = read_baseline(baseline)
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known)
+    outputs = Outputs(
+        directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, form=form, baseline=known, verbose=verbose
+    )
     outputs.prepare([*files, *([baseline] if baseline else [])])
     keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle

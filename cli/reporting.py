@@ -50,6 +50,9 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Baseline | None = None
     """What is accepted."""
 
+    verbose: bool = False
+    """Print all tables."""
+
     @property
     def output(self) -> Format:
         """The form of what goes to standard output."""
@@ -165,9 +168,8 @@ def finish(
 
             from sendright.reports.terminal import terminal
 
-            show(
-                terminal(result, width()), *added_lines(), *(Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written)
-            )
+            files = [Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written]
+            show(terminal(result, width(), outputs.verbose), *added_lines(), *files)
 
     return conclude(status, say, failed, result.interrupted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
+from sendright.mach.results.checks import CaseResult, CheckResult, ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
@@ -42,33 +42,34 @@ _OTHER = {
 _SHORT = {"invariant": "I", "step invariant": "S", "theorem": "T"}
 
 
-def terminal(result: AnyResult, width: int) -> RenderableType:
-    """``result`` for a terminal that is ``width`` columns wide."""
-    return Group(*_parts(result, width))
+def terminal(result: AnyResult, width: int, verbose: bool = False) -> RenderableType:
+    """``result`` for a terminal that is ``width`` columns wide: the verdict first, then the findings, then what limits
+    them. ``verbose``: with all tables and lists, too."""
+    return Group(*_parts(result, width, verbose))
 
 
-def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
-    """The verdict first, then the findings, then everything else."""
+def _parts(result: AnyResult, width: int, verbose: bool) -> Iterator[RenderableType]:
     if isinstance(result, PolicyResult):
         yield from policy.terminal(result)
         return
     yield from verdict_and_findings(result)
     if isinstance(result, CheckResult):
-        yield _codes(result)
+        if verbose:
+            yield _codes(result)
         if result.cases_missed and result.failure is None:
-            yield Text(f"Cases of the specification that were not reached ({len(result.cases_missed)}):", "yellow")
-            yield from (Text(f"  {visible(case)}") for case in result.cases_missed)
+            yield from _list("Cases of the specification that were not reached", result.cases_missed, verbose)
         elif result.verdict is Verdict.PASSED:
             yield Text("Every case of the specification was reached.")
         many = len(result.situations_reached)
         if many + len(result.situations_missed):
             yield Text(f"{many} of {many + len(result.situations_missed)} situations were reached.")
         if result.situations_missed and result.failure is None:
-            yield Text(f"Situations that were not reached ({len(result.situations_missed)}):", "yellow")
-            yield from (Text(f"  {visible(words)}") for words in result.situations_missed)
+            yield from _list("Situations that were not reached", result.situations_missed, verbose)
     elif isinstance(result, ReplayResult):
-        yield _cases(result) if width >= _NARROW else Group(*_case_lines(result))
-    else:
+        cases = [case for case in result.cases if verbose or case.verdict != "passed"]
+        if cases:
+            yield _cases(cases) if width >= _NARROW else Group(*_case_lines(cases))
+    elif verbose:
         yield from _matrix(result, width)
     yield from how_found(result)
     yield from (Text(one_line(line) if not line.startswith(" ") else f"  {one_line(line)}", "yellow") for line in baseline_lines(result.baseline))
@@ -102,6 +103,15 @@ def how_found(result: AnyResult) -> Iterator[Text]:
         )
 
 
+def _list(title: str, words: Sequence[str], verbose: bool) -> Iterator[Text]:
+    """Each of ``words`` on a line of its own, or only how many there are."""
+    if not verbose:
+        yield Text(f"{title}: {len(words)} (-v lists them).", "yellow")
+        return
+    yield Text(f"{title} ({len(words)}):", "yellow")
+    yield from (Text(f"  {visible(each)}") for each in words)
+
+
 def _codes(result: CheckResult) -> Table:
     table = Table("call", "calls per return code", title="Calls", title_justify="left")
     for call, codes in sorted(result.codes.items()):
@@ -110,9 +120,9 @@ def _codes(result: CheckResult) -> Table:
     return table
 
 
-def _cases(result: ReplayResult) -> Table:
+def _cases(cases: Sequence[CaseResult]) -> Table:
     table = Table("case", "verdict", "step", "expected", "seen, or why not run", title="Cases", title_justify="left")
-    for case in result.cases:
+    for case in cases:
         step = f"{case.step + 1} {case.call or ''}" if case.step is not None else ""
         seen = "; ".join(word for word in (case.seen, case.reason) if word)
         verdict = Text(case.verdict.replace("_", " "), _CASE_STYLES.get(case.verdict, "bold red"))
@@ -120,9 +130,9 @@ def _cases(result: ReplayResult) -> Table:
     return table
 
 
-def _case_lines(result: ReplayResult) -> Iterator[Text]:
+def _case_lines(cases: Sequence[CaseResult]) -> Iterator[Text]:
     """The table of cases as lines, for a terminal too narrow for a table."""
-    for case in result.cases:
+    for case in cases:
         step = f", step {case.step + 1} {case.call or ''}" if case.step is not None else ""
         outcome = [f"expected {case.expected}" if case.expected else "", f"seen {case.seen}" if case.seen else "", case.reason or ""]
         yield Text(one_line("; ".join([f"{case.id}: {case.verdict.replace('_', ' ')}{step}", *filter(None, outcome)])))

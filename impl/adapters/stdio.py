@@ -91,7 +91,9 @@ class StdioProgram:
         """As ``Implementation.boot``."""
         if self._process is None or not self._process.alive:
             self._start()
-        self._answered(self._ask({"boot": {"profile": profile.name, **{limit: getattr(profile, limit) for limit in LIMITS}}}, Answer))
+        answer = self._answered(self._ask({"boot": {"profile": profile.name, **{limit: getattr(profile, limit) for limit in LIMITS}}}, Answer))
+        if answer.not_made is not None or answer.code:
+            self._crash(f"can't be booted: it answered {f'not_made: {answer.not_made}' if answer.not_made is not None else f'code {answer.code}'}")
 
     def call(self, task: int, call: Call) -> Result:
         """As ``Implementation.call``."""

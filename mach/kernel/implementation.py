@@ -74,8 +74,8 @@ def frames_of(error: BaseException) -> tuple[str, ...]:
     """The frames of an implementation's own code that ``error`` passed through: file, line, function and source,
     innermost last.
 
-    Frames of sendright are left out, unless they are of its reference kernel. An ImplementationCrash has its frames
-    already.
+    Frames of sendright are left out, unless they are of its reference kernel: a program that an adapter talks to has
+    none. An ImplementationCrash has its frames already.
     """
     if isinstance(error, ImplementationCrash):
         return error.frames
@@ -84,7 +84,7 @@ def frames_of(error: BaseException) -> tuple[str, ...]:
     except Exception:  # a kernel's code may be anything: leave out what can't be reported
         return ()
     own = [words for module, words in frames if module.partition(".")[0] != "sendright"]
-    own = own or [words for module, words in frames if module.startswith("sendright.impl.")]
+    own = own or [words for module, words in frames if module.startswith("sendright.impl.") and not module.startswith("sendright.impl.adapters.")]
     left_out = [f"… {len(own) - FRAMES} more, further out"] if len(own) > FRAMES else []
     return (*left_out, *own[-FRAMES:])
 

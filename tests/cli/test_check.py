@@ -61,6 +61,8 @@ def test_what_is_asked_for_is_what_is_checked(checking: Install, capsys: pytest.
 def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> None:
     checking(passing())
     assert main(["check"]) == 0
+    assert "KERN_SUCCESS 12" not in capsys.readouterr().out, "tables are for those who ask"
+    assert main(["check", "-v"]) == 0
     text = capsys.readouterr().out
     assert "KERN_SUCCESS 12  KERN_INVALID_NAME 3" in text
     assert "Every case of the specification was reached." in text
@@ -69,9 +71,11 @@ def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> N
     assert "PASSED: 1,203 judged calls on a kernel in 0.8 s." in text
     checking(msgspec.structs.replace(passing(), cases_missed=("task_info/KERN_SUCCESS/a token",)))
     assert main(["check"]) == 0
+    assert "Cases of the specification that were not reached: 1 (-v lists them)." in capsys.readouterr().out
+    assert main(["check", "-v"]) == 0
     assert "task_info/KERN_SUCCESS/a token" in capsys.readouterr().out
     checking(msgspec.structs.replace(passing(), situations_missed=("a task that waits in mach_msg_send ends",)))
-    assert main(["check"]) == 0
+    assert main(["check", "-v"]) == 0
     text = capsys.readouterr().out
     assert "; 1 situation not reached." in text
     assert "Situations that were not reached (1):\n  a task that waits in mach_msg_send ends" in text

@@ -181,6 +181,8 @@ def test_a_case_of_an_unknown_kernel_is_not_modelled(capsys: pytest.CaptureFixtu
 def test_a_narrow_terminal_gets_lines(capsys: pytest.CaptureFixture[str], script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert main(["replay", script]) == 0
+    assert "move: passed" not in capsys.readouterr().out, "cases that passed are for those who ask"
+    assert main(["replay", script, "-v"]) == 0
     text = capsys.readouterr().out
     assert "move: passed" in text
     assert "…" not in text

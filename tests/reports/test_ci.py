@@ -150,7 +150,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 def test_the_terminal_shows_no_control_character(result: AnyResult, width: int) -> None:
     console = Console(width=width, force_terminal=False, record=False)
     with console.capture() as capture:
-        console.print(terminal(result, width))
+        console.print(terminal(result, width, verbose=True))
     text = capture.get()
     assert all(character.isprintable() or character == "\n" for character in text)
     assert result.verdict.value in text
@@ -159,7 +159,7 @@ def test_the_terminal_shows_no_control_character(result: AnyResult, width: int) 
 def test_the_table_of_a_proof_fits_the_terminal() -> None:
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(terminal(proof_result(), 160))
+        console.print(terminal(proof_result(), 160, verbose=True))
     lines = capture.get().splitlines()
     assert any("I8" in line and "T1" in line for line in lines)
     assert any("task_create" in line and "✓0.50" in line and "?0.25" in line for line in lines)

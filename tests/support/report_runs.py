@@ -248,6 +248,6 @@ def every_report(result: CheckResult) -> str:
     assert sarif(result, "1")
     assert result.failure is None or trace_text(result.failure)
     console = Console(file=io.StringIO(), width=10_000)
-    console.print(terminal(result, 100))
+    console.print(terminal(result, 100, verbose=True))
     words = html.unescape(re.sub("<[^>]*>", " ", shown)) + console.file.getvalue()  # type: ignore[attr-defined]
     return " ".join(words.split())

@@ -16,7 +16,7 @@ from sendright.cli.main import main
 from sendright.impl.adapters.stdio import FIRST_PROTOCOL, PROTOCOL, CantStart, StdioProgram
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.capabilities import NotMade, not_compared
-from sendright.mach.kernel.implementation import ImplementationCrash, MalformedState
+from sendright.mach.kernel.implementation import ImplementationCrash, MalformedState, frames_of
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL
 
 EXAMPLE = ROOT / "docs" / "examples" / "stdio_driver.c"
@@ -125,6 +125,29 @@ def test_answers_without_form(tmp_path: Path, answer: str, words: str) -> None:
     with pytest.raises(ImplementationCrash) as crash:
         answering(tmp_path, answer).call(0, SELF)
     assert words in str(crash.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ('{"not_made": "no room"}', "not_made: no room"),
+        ('{"not_made": ""}', "not_made: "),
+        ('{"code": 5}', "code 5"),
+        ('{"error": "no"}', "said: no"),
+    ],
+)
+def test_what_says_that_it_has_not_booted_has_not(tmp_path: Path, answer: str, words: str) -> None:
+    made = program(tmp_path, f"while True:\n    say({answer!r} if 'boot' in hear() else '{{}}')\n")
+    with pytest.raises(ImplementationCrash) as crash:
+        made.boot(MANUAL)
+    assert words in str(crash.value)
+
+
+def test_a_program_that_stops_itself_is_ended(tmp_path: Path) -> None:
+    made = program(tmp_path, "hear(); os.kill(os.getpid(), 19)", HELLO.replace('"shows": []', '"shows": [], "seconds": 0.2'))
+    with pytest.raises(ImplementationCrash, match=r"did not answer within 0\.2 s") as crash:
+        made.boot(MANUAL)
+    assert frames_of(crash.value) == (), "sendright's own frames aren't the program's"
 
 
 def test_a_call_that_it_cannot_make(tmp_path: Path) -> None:
