@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sendright.impl.reference.changes import Changes, Holder
 from sendright.impl.reference.requests import RequestTable
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import PortObject, SlotKind
 from sendright.mach.state import snapshot
 
@@ -47,6 +48,7 @@ class Port:
         "number",
         "object",
         "port_destroyed",
+        "purpose",
         "queue",
         "queue_limit",
         "requests",
@@ -54,10 +56,12 @@ class Port:
         "send_rights",
         "sequence_number",
         "serials",
+        "service",
         "shown_by",
         "strict",
         "task",
         "temp_owner",
+        "throttled",
         "waiting_senders",
     )
 
@@ -111,6 +115,11 @@ class Port:
         """Whether messages to it can donate importance (``ip_impdonation``)."""
         self.temp_owner = False
         """Whether its receiver gets none of that, as it will hand the receive right on (``ip_tempowner``)."""
+        self.purpose = PortPurpose.NONE
+        """What the port was made for (``ip_reply_port_semantics``)."""
+        self.service = False
+        self.throttled = False
+        """Of a service port: whether it is marked as throttled."""
         self.serials = serials
         """Serial numbers for messages, by which snapshots identify them. All ports of a kernel share this source."""
         self.changes = changes
@@ -160,6 +169,12 @@ class Port:
         self.guarded = self.strict = self.immovable = self.temp_owner = False
         self.changed()
         return Right(SlotKind.RECEIVE, self)
+
+    def accepts_reply(self, reply: Port) -> bool:
+        """Whether a message to it can have a reply right to the live port ``reply``
+        (``ip_violates_reply_port_semantics``).
+        """
+        return self.purpose is not PortPurpose.ENFORCED or reply.purpose is PortPurpose.REPLY
 
     def enqueue(self, message: Message) -> None:
         """Append ``message``, whose destination right is one to this port, regardless of the queue limit."""
@@ -211,6 +226,9 @@ class Port:
             request_slots=self.requests.size,
             imp_donation=self.imp_donation,
             temp_owner=self.temp_owner,
+            purpose=self.purpose,
+            service=self.service,
+            throttled=self.throttled,
         )
 
 

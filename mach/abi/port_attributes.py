@@ -31,6 +31,20 @@ FIELDS: dict[int, tuple[str, ...]] = {
 without ``mpl_``, ``mps_`` and ``mpie_``."""
 
 
+class PortPurpose(IntEnum):
+    """What ``mach_port_construct`` made a port for. It stays so for good. The numbers are ours; the kernel's are those
+    of ``ip_reply_port_semantics`` in ``ipc/ipc_port.h``.
+    """
+
+    NONE = 0
+    REPLY = 1
+    """It counts as a reply port (``PORT_MARK_PROVISIONAL_REPLY_PORT``). Its rights go where any port's go."""
+    ENFORCED = 2
+    """A message to it has no live reply right but one to a reply port (``PORT_ENFORCE_REPLY_PORT_SEMANTICS``)."""
+    EXCEPTION = 3
+    """A port for exceptions: its receive right is immovable (``PORT_MARK_EXCEPTION_PORT``)."""
+
+
 class StatusFlags(IntFlag):
     """The modelled ``MACH_PORT_STATUS_FLAG_*``: the last word of ``RECEIVE_STATUS``, 0 in kernels without guards."""
 

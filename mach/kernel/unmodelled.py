@@ -220,8 +220,7 @@ _BITS: tuple[tuple[str, str, tuple[str, ...], Iterable[str]], ...] = (
 """Calls whose bits are arguments of their own here: the call, the argument's name in the headers, the prefixes of the
 names of its bits, and the names of those that are modelled."""
 
-_PURPOSES = ("SERVICE_PORT", "CONNECTION_PORT", "REPLY_PORT", "ENFORCE_REPLY_PORT_SEMANTICS", "PROVISIONAL_REPLY_PORT", "EXCEPTION_PORT")
-_WHY_NOT = {f"MPO_{each}": "a port's purpose says where its rights may go; the state has no purposes, ipc/ipc_port.h" for each in _PURPOSES}
+_WHY_NOT = {"MPO_CONNECTION_PORT": "the sandbox's filter of messages makes its label, ipc_service_port_derive_sblabel in ipc/ipc_service_port.c"}
 """Bits -> why they aren't modelled."""
 
 
@@ -342,6 +341,15 @@ def _frees_destination(own: Task, arguments: dict[str, Any], state: Snapshot, pr
     return f"MACH_SEND_NOTIFY with the last right to the destination isn't modelled in profile {profile.name}: that kernel reads what it has freed"
 
 
+def _guards_service(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """The guard of a service port comes back when a port-destroyed notification brings its receive right to launchd.
+    The kernel panics if launchd has another name for it by then (``ipc_right_copyout`` in ``ipc/ipc_right.c``).
+    """
+    if not all(arguments.get(each) for each in ("service", "context_as_guard", "context")):
+        return None
+    return f"the guard of a service port, which comes back to launchd with the port, isn't modelled in profile {profile.name}"
+
+
 def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
     return _waits_in_both(own, arguments, state, profile) or _frees_destination(own, arguments, state, profile)
 
@@ -349,6 +357,7 @@ def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Pro
 _IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], str | None]] = {
     "mach_port_mod_refs": _loses_redirected,
     "mach_port_get_attributes": _left_as_it_was,
+    "mach_port_construct": _guards_service,
     "mach_msg_send": _frees_destination,
     "mach_msg": _of_both,
 }

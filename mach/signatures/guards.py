@@ -15,6 +15,11 @@ CONSTRUCT_FLAGS = {
     "MPO_TEMPOWNER": "temp_owner",
     "MPO_IMPORTANCE_RECEIVER": "importance_receiver",
     "MPO_DENAP_RECEIVER": "denap_receiver",
+    "MPO_SERVICE_PORT": "service",
+    "MPO_REPLY_PORT": "reply",
+    "MPO_PROVISIONAL_REPLY_PORT": "provisional_reply",
+    "MPO_ENFORCE_REPLY_PORT_SEMANTICS": "enforce_reply",
+    "MPO_EXCEPTION_PORT": "exception",
 }
 """The modelled flags of ``mach_port_options_t`` -> the argument of ``mach_port_construct`` that stands for each."""
 
@@ -32,6 +37,11 @@ GUARDS = (
         Argument("temp_owner", T.BOOLEAN, "MPO_TEMPOWNER: whether the port has a temporary owner (only RECEIVE_STATUS shows it)", default=False),
         Argument("importance_receiver", T.BOOLEAN, "MPO_IMPORTANCE_RECEIVER: whether messages lend importance (likewise)", default=False),
         Argument("denap_receiver", T.BOOLEAN, "MPO_DENAP_RECEIVER: the same", default=False),
+        Argument("service", T.BOOLEAN, "MPO_SERVICE_PORT: whether it is a service port, with a name that isn't too long", default=False),
+        Argument("reply", T.BOOLEAN, "MPO_REPLY_PORT: whether it is a reply port", default=False),
+        Argument("provisional_reply", T.BOOLEAN, "MPO_PROVISIONAL_REPLY_PORT: the same", default=False),
+        Argument("enforce_reply", T.BOOLEAN, "MPO_ENFORCE_REPLY_PORT_SEMANTICS: whether messages to it need a reply port", default=False),
+        Argument("exception", T.BOOLEAN, "MPO_EXCEPTION_PORT: whether it is a port for exceptions", default=False),
         outputs=(Output("name", O.NAME, "the new name"),),
     ),
     on_task(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sendright.mach.abi.descriptors import Layout
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.abi.tokens import AuditToken, SecurityToken
 from sendright.mach.state.sharing import changed_keys
@@ -117,6 +118,12 @@ class Port(msgspec.Struct, frozen=True):
     """Whether messages to the port lend importance to its receiver. It stays so."""
     temp_owner: bool = False
     """Whether its receiver owns it for a time only, so that they don't. It ends when the receive right moves."""
+    purpose: PortPurpose = PortPurpose.NONE
+    """What ``mach_port_construct`` made it for."""
+    service: bool = False
+    """Whether it was made as a service port."""
+    throttled: bool = False
+    """Whether a service port is marked as throttled."""
     request_slots: int = 0
     """How large the kernel's table of dead-name requests is, with its slot 0; 0: there is none. It grows when it is
     full, and never shrinks."""

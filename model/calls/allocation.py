@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import PortObject, Right
 from sendright.model.calls.entry import on_chosen_name, on_space
-from sendright.model.language.actions import leave_receiver, put, put_name
+from sendright.model.language.actions import has_no_options, leave_receiver, put, put_name
 from sendright.model.language.evidence import page, read, rests_on, suite
 from sendright.model.language.rule import Case, Context, Effect, rule
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, Term
@@ -35,8 +35,7 @@ def make_port(k: Context, after: After, task: Term, name: Name, port: Port) -> N
         after.at(count)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = k.queue_limit
     leave_receiver(after, port)
-    if k.profile.has_guards:
-        after.at("is_donating")[port] = z3.BoolVal(False)
+    has_no_options(after, port)
     put_name(after, task, name, KIND.RECEIVE, port, 0)
 
 

@@ -1,5 +1,5 @@
 """What the holder of a receive right may read and set: make-send count, sequence number, queue limit, status, and in
-later kernels whether messages lend importance."""
+later kernels whether messages lend importance and whether a service is throttled."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def _words_of(flavor: Int, known: frozenset[int]) -> Term:
 
 
 def _no_service(k: Context, e: Entry, flavor: Int, known: frozenset[int]) -> Iterator[Case]:
-    """Only service ports can be throttled. Only launchd may make them, so no port here is one."""
+    """Only service ports can be throttled."""
     if SERVICE_THROTTLED in known:
-        throttled = z3.And(e.receives, flavor == SERVICE_THROTTLED)
+        throttled = z3.And(e.receives, flavor == SERVICE_THROTTLED, z3.Not(k.before.is_service(e.port)))
         yield k.fails(ReturnCode.KERN_INVALID_CAPABILITY, "the port isn't a service port", throttled)
 
 
@@ -130,8 +130,8 @@ def mach_port_set_seqno(k: Context, task: Name, name: Name, seqno: Int) -> Itera
     )
 )
 def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, count: Int) -> Iterator[Case]:
-    """Read a port's queue limit, the whole status of its receive right, or how large the kernel's table of its
-    dead-name requests is.
+    """Read a port's queue limit, the whole status of its receive right, how large the kernel's table of its dead-name
+    requests is, or whether a service is throttled.
     """
     # NAMES
     b, S = k.before, k.sorts.Slot
@@ -173,6 +173,8 @@ def mach_port_get_attributes(k: Context, task: Name, name: Name, flavor: Int, co
         more = {name: z3.IntVal(0) for name in ("boosts", *map(str, range(UNUSED_WORDS)))}
         title = "the receive status, and that no task lends importance"
         yield k.succeeds(title, extended, **{f"info.{word}": value for word, value in {**words, **more}.items()})
+    if SERVICE_THROTTLED in known:
+        yield k.succeeds("whether the service is throttled", flavor == SERVICE_THROTTLED, **{"info.throttled": one_if(b.is_throttled(e.port))})
     yield k.succeeds("the receive status", k.otherwise(status), **{f"info.{word}": value for word, value in words.items()})
 
 
@@ -206,8 +208,9 @@ def mach_port_set_attributes(
     request_slots: Int,
     out_of_memory: Bool,
 ) -> Iterator[Case]:
-    """Set how many messages fit in a port's queue, how large the kernel's table of its dead-name requests is, or that
-    messages lend importance.
+    """Set how many messages fit in a port's queue, how large the kernel's table of its dead-name requests is, that
+    messages lend importance, or whether a service is throttled. (Without words, a service isn't: the kernel reads
+    the first word of the request's trailer, which is 0.)
 
     Messages that are queued already stay, even above the new limit. In XNU a limit that is raised gives room to as many
     of the senders that wait as it was raised by, the first first, also above the new limit
@@ -252,6 +255,9 @@ def mach_port_set_attributes(
         lend(after)
         after.at("has_temp_owner")[e.port] = z3.BoolVal(True)
 
+    def throttle(after: After) -> None:
+        after.at("is_throttled")[e.port] = z3.And(info_length > 0, first != 0)
+
     if k.profile.sets_table_size and DNREQUESTS_SIZE in known:
         yield k.succeeds("the table of requests grows, if its next size is enough", size, grow)
     elif DNREQUESTS_SIZE in known:
@@ -259,4 +265,6 @@ def mach_port_set_attributes(
     if TEMPOWNER in known:
         yield k.succeeds("messages lend importance, and the owner is a temporary one", flavor == TEMPOWNER, lend_for_a_time)
         yield k.succeeds("messages lend importance", z3.Or(flavor == IMPORTANCE, flavor == DENAP), lend)
+    if SERVICE_THROTTLED in known:
+        yield k.succeeds("the service is throttled, or no longer", flavor == SERVICE_THROTTLED, throttle)
     yield k.succeeds("the queue limit is set", k.otherwise(limits), store)

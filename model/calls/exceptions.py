@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import (
     BEHAVIOUR_BITS,
     EXCEPTION_PLACES,
@@ -29,7 +30,7 @@ from sendright.model.language.evidence import page, rests_on
 from sendright.model.language.ghosts import is_send
 from sendright.model.language.rule import FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Steps, copy_out, run, sequence
-from sendright.model.language.sorts import PLACE, Term
+from sendright.model.language.sorts import PLACE, PURPOSE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
 
@@ -60,14 +61,17 @@ class _Handler:
 
     def can_be_set(self) -> Iterator[Case]:
         """A live right needs an existing behaviour; some kernels also test the right, the flavour, and whether the
-        behaviour comes with codes (``set_exception_ports_validation`` in ``kern/ipc_tt.c`` of XNU 11417).
+        behaviour comes with codes (``set_exception_ports_validation`` in ``kern/ipc_tt.c`` of XNU 11417). There a port
+        for exceptions may be immovable.
         """
         k = self.k
         unknown = z3.And(*[self.behaviour != int(behaviour) for behaviour in sorted(k.profile.behaviours)])
         yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "no such behaviour", z3.And(k.sends(self.name), unknown))
         yield from may_be_kept(k, self.name)
         if k.profile.has_guards:
-            immovable = z3.And(k.sends(self.name), k.before.is_immovable(k.before.port(k.slot(self.name))))
+            port = k.before.port(k.slot(self.name))
+            stays = z3.And(k.before.is_immovable(port), k.before.purpose(port) != PURPOSE.of(PortPurpose.EXCEPTION))
+            immovable = z3.And(k.sends(self.name), stays)
             yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the port's receive right is immovable", immovable)
         if k.profile.state_flavours is not None:
             none = z3.And(*[self.flavour != flavour for flavour in sorted(k.profile.state_flavours)])

@@ -8,16 +8,18 @@ test guards in others (``Entry.guarded_against``).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.model.calls.allocation import fresh_name, make_port
 from sendright.model.calls.entry import Entry, on_reserved, on_space
 from sendright.model.language.actions import put, set_guard
-from sendright.model.language.evidence import ran, read, rests_on
+from sendright.model.language.evidence import decided, ran, read, rests_on
 from sendright.model.language.rule import Case, Context, Effect, rule
-from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.sorts import KIND, PURPOSE, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Int, Name, Port
 
@@ -26,6 +28,15 @@ def _receives(k: Context, e: Entry, unknown: Term) -> Iterator[Case]:
     """The name must denote a receive right. The reserved names denote nothing."""
     yield k.fails(ReturnCode.KERN_INVALID_NAME, "the name denotes nothing", unknown)
     yield k.fails(ReturnCode.KERN_INVALID_RIGHT, "the name has no receive right", z3.Not(e.receives))
+
+
+SERVICES = rests_on(
+    xnu=read("ipc/mach_port.c: mach_port_construct; kern/coalition.c: task_is_in_privileged_coalition")
+    + decided("A task of launchd's privileged coalition may do so. We let the first task alone stand for that.")
+)
+"""Of service ports."""
+PURPOSES = rests_on(xnu="ipc/mach_port.c: mach_port_construct; ipc/ipc_port.c: ipc_port_init")
+"""Of the options that say what a port is for."""
 
 
 @rule(evidence=rests_on(xnu="ipc/mach_port.c: mach_port_construct; ipc/ipc_object.c: ipc_object_alloc; ipc/ipc_entry.c: ipc_entry_grow_table"))
@@ -41,6 +52,11 @@ def mach_port_construct(
     temp_owner: Bool,
     importance_receiver: Bool,
     denap_receiver: Bool,
+    service: Bool,
+    reply: Bool,
+    provisional_reply: Bool,
+    enforce_reply: Bool,
+    exception: Bool,
     shortage: Int,
     *,
     new_name: Name,
@@ -50,14 +66,22 @@ def mach_port_construct(
     """Make a receive right with a new port, and give it a context or guard, a queue limit, or a send right under the
     same name.
 
-    With any of the last three options, messages to it lend importance. Without a guard, ``strict`` and ``immovable``
-    mean nothing. Source: ``mach_port_construct`` in ``ipc/mach_port.c``.
+    With a temporary owner, or as a receiver of importance or for App Nap, messages to it lend importance. Without a
+    guard, ``strict`` and ``immovable`` mean nothing. The last four options say what the port is for. Programs that
+    aren't hardened get a provisional reply port for a reply port (``ipc_port_init`` in ``ipc/ipc_port.c``). Source:
+    ``mach_port_construct`` in ``ipc/mach_port.c``.
     """
     # NAMES
     target = k.task_behind(task)
     usual = qlimit == -1
+    purposes = (reply, provisional_reply, enforce_reply, exception)
     # CASES
-    yield from on_space(k, task)
+    yield from k.request(task)
+    several = z3.Or(*[z3.And(first, second) for first, second in combinations(purposes, 2)])
+    yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "a port for several purposes", several, evidence=PURPOSES)
+    yield k.fails(ReturnCode.KERN_INVALID_TASK, "task is not a task's port", z3.Not(k.is_target(task)))
+    other = z3.And(service, k.caller != k.sorts.first_task)
+    yield k.fails(ReturnCode.KERN_DENIED, "only the first task makes service ports", other, evidence=SERVICES)
     unfit = z3.And(z3.Not(usual), z3.Or(qlimit < 0, qlimit > k.queue_limit_max))
     yield k.fails(ReturnCode.KERN_INVALID_VALUE, "no such queue limit", unfit)
     yield k.lacks_memory(shortage, out_of_memory)
@@ -68,9 +92,13 @@ def mach_port_construct(
         make_port(k, after, target, new_name, new_port)
         after.at("qlimit")[new_port] = z3.If(usual, k.queue_limit, qlimit)
         guard = context_as_guard
-        set_guard(after, new_port, context, guard, z3.And(guard, strict), z3.And(guard, immovable))
+        set_guard(after, new_port, context, guard, z3.And(guard, strict), z3.Or(exception, z3.And(guard, immovable)))
         after.at("is_donating")[new_port] = z3.Or(temp_owner, importance_receiver, denap_receiver)
         after.at("has_temp_owner")[new_port] = temp_owner
+        after.at("is_service")[new_port] = service
+        for wanted, purpose in ((z3.Or(reply, provisional_reply), PortPurpose.REPLY), (enforce_reply, PortPurpose.ENFORCED)):
+            after.at("purpose")[new_port] = z3.If(wanted, PURPOSE.of(purpose), after.purpose(new_port))
+        after.at("purpose")[new_port] = z3.If(exception, PURPOSE.of(PortPurpose.EXCEPTION), after.purpose(new_port))
 
     def make_with_send(after: After) -> None:
         make(after)

@@ -14,6 +14,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import CopyOption, natural_size, size_without_data
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.model.calls.carrying import carries_nothing, fits
 from sendright.model.calls.looking import LOOKING
@@ -39,7 +40,7 @@ from sendright.model.language.sequences import (
     run,
     sequence,
 )
-from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, Bool, Function, Int, Layout, Message, Name, Port
 
@@ -68,6 +69,8 @@ DEAD_MEANWHILE = rests_on(
     )
 )
 """Of a sender that waits when its destination dies."""
+REPLY_PORTS = rests_on(xnu="ipc/ipc_right.c: ipc_right_copyin_check_reply; ipc/ipc_port.c: ip_violates_reply_port_semantics")
+"""Of destinations that enforce reply port semantics."""
 ANSWERS = rests_on(
     xnu_792=read("kern/ipc_kobject.c: ipc_kobject_server; ipc/ipc_kmsg.c: ipc_kmsg_send")
     + decided("When the queue is full, XNU 792 uses memory that it has freed (mach_msg_send). We queue the answer, as GNU Mach does."),
@@ -112,7 +115,8 @@ def mach_msg_send(
     destination is (``ipc_kmsg_copyin_header_validate`` and ``_rights`` in ``ipc/ipc_kmsg.c``); the others first look
     whether the reply fits (``ipc_kmsg_copyin_header``). There a name whose port died passes as reply, and one of a
     send-once right as destination, until a call has looked at it (``ipc_right_copyin_check_reply`` and
-    ``ipc_right_check`` in ``ipc/ipc_right.c``).
+    ``ipc_right_check`` in ``ipc/ipc_right.c``). There a port can also be made so that messages to it have no live reply
+    but to a reply port (``ip_violates_reply_port_semantics`` in ``ipc/ipc_port.c``).
     """
     # NAMES
     b = k.before
@@ -153,6 +157,11 @@ def mach_msg_send(
         cannot_be_reply = z3.Or(cannot_be_reply, k.stays(reply_slot))
     unfit_reply = z3.And(z3.Not(no_reply), cannot_be_reply)
     yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the reply name has no right for its disposition", unfit_reply)
+    if k.profile.has_guards:
+        enforced = z3.And(b.kind(dest_slot) != KIND.DEAD_NAME, b.purpose(b.port(dest_slot)) == PURPOSE.of(PortPurpose.ENFORCED))
+        no_reply_port = z3.And(b.kind(reply_slot) != KIND.DEAD_NAME, b.purpose(b.port(reply_slot)) != PURPOSE.of(PortPurpose.REPLY))
+        wrong_reply = z3.And(z3.Not(no_reply), enforced, no_reply_port)
+        yield k.fails(ReturnCode.MACH_SEND_INVALID_REPLY, "the destination needs a reply port", wrong_reply, evidence=REPLY_PORTS)
     if not k.profile.destination_tested_first:
         yield once_twice
     dead = b.kind(dest_slot) == KIND.DEAD_NAME

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sendright.mach.abi.descriptors import NO_PAGE, page_count
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import NULL_NAME, TASK_FLAVOURS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import LedgerRule, Profile
 from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
@@ -277,6 +278,9 @@ class SnapshotWriter:
             lost_send_rights=f["lost_sends"].get(port, 0),
             imp_donation=f["is_donating"].get(port, False),
             temp_owner=f["has_temp_owner"].get(port, False),
+            purpose=PortPurpose(f["purpose"].get(port, 0)),
+            service=f["is_service"].get(port, False),
+            throttled=f["is_throttled"].get(port, False),
             request_slots=f["request_slots"].get(port, 0),
         )
 
@@ -337,6 +341,7 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         f["context"][number], f["is_guarded"][number] = port.context, port.guarded
         f["is_strict"][number], f["is_immovable"][number] = port.strict, port.immovable
         f["is_donating"][number], f["has_temp_owner"][number] = port.imp_donation, port.temp_owner
+        f["purpose"][number], f["is_service"][number], f["is_throttled"][number] = int(port.purpose), port.service, port.throttled
         _put(f, (NO_SENDERS_SLOT, number, 0), port.no_senders)
         _put(f, (PORT_DESTROYED_SLOT, number, 0), port.port_destroyed)
         if port.ledger is not None:

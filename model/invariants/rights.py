@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import z3
 
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.invariants.known_breaks import is_broken
 from sendright.model.language.actions import is_exception_place
 from sendright.model.language.invariant import LIMITS, Variables, forall, invariant, named, variant
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
 
@@ -329,6 +330,17 @@ def guards(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     none = z3.And(s.context(v.p) == 0, z3.Not(z3.Or(s.is_guarded(v.p), s.is_strict(v.p), s.is_immovable(v.p), s.has_temp_owner(v.p))))
     yield "no guard elsewhere", forall([v.p], z3.Implies(away, none))
     yield "strict ports are guarded", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_strict(v.p)), s.is_guarded(v.p)))
+
+
+@invariant(136, "only users' ports have a purpose", lambda profile: profile.has_guards)
+def purposes(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """A port that stands for a kernel object has no purpose, and isn't a service port. Only a service port is
+    throttled.
+    """
+    of_kernel = z3.And(s.active(v.p), s.object(v.p) != OBJECT.OBJECT_NONE)
+    none = z3.And(s.purpose(v.p) == PURPOSE.of(PortPurpose.NONE), z3.Not(s.is_service(v.p)))
+    yield "kernel objects", forall([v.p], z3.Implies(of_kernel, none))
+    yield "services are throttled", forall([v.p], z3.Implies(z3.And(s.active(v.p), s.is_throttled(v.p)), s.is_service(v.p)))
 
 
 @invariant(127, "a name that no call has looked at was a send or send-once right", lambda profile: profile.dead_names_are_lazy)

@@ -176,12 +176,12 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
     **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
-    **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable"), _port),
+    **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable", "purpose"), _port),
     **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(
         ("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due", "request_slots"), _own_port
     ),
-    **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends"), _own_port),
+    **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends", "is_service", "is_throttled"), _own_port),
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     "clock": nowhere,

@@ -240,11 +240,14 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     """Invariant 23 for one rule, case by case: the call does the same for all holders of a task's port.
 
     The same case applies, the results are the same, and the state after is the same (except for the reply's owner).
+    Only the first task makes service ports: of calls that ask for one, nothing is said.
     """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
     slot, other = k.slot(k["task"]), k.slot(other_name, other_caller)
     holders = [b.sends(slot), b.sends(other), b.port(slot) == b.port(other), b.alive(other_caller)]
+    if "service" in k.constants:
+        holders.append(z3.Not(k["service"]))
 
     def swapped(term: Term) -> Term:
         return z3.substitute(term, (k.caller, other_caller), (k["task"], other_name))

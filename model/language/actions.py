@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import z3
 
 from sendright.mach.abi.descriptors import PORT, natural_size
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Notification, Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.ghosts import is_send
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PURPOSE, STAGE, Term
 from sendright.model.language.state import After, State
 
 
@@ -100,6 +101,15 @@ def leave_receiver(after: After, port: Term) -> None:
         after.at("has_temp_owner")[port] = z3.BoolVal(False)
 
 
+def has_no_options(after: After, port: Term) -> None:
+    """``port`` is made without options, where there are some: it has no purpose, and no message lends importance."""
+    if after.profile.has_guards:
+        after.at("is_donating")[port] = z3.BoolVal(False)
+        after.at("purpose")[port] = PURPOSE.of(PortPurpose.NONE)
+        after.at("is_service")[port] = z3.BoolVal(False)
+        after.at("is_throttled")[port] = z3.BoolVal(False)
+
+
 def make_send(after: After, slot: Term, port: Term) -> None:
     """Make a send right from the receive right: both counts rise."""
     after.add("srights", port, 1)
@@ -118,8 +128,7 @@ def make_kernel_port(after: After, port: Term, object_: PortObject | Term, queue
         after.at(number)[port] = z3.IntVal(0)
     after.at("qlimit")[port] = queue_limit
     leave_receiver(after, port)
-    if after.profile.has_guards:
-        after.at("is_donating")[port] = z3.BoolVal(False)
+    has_no_options(after, port)
     put(after, kernel, KIND.RECEIVE, port)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 import z3
 
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import Inheritance, Place, PortObject, SlotKind
 from sendright.model.language.memo import memoized
 
@@ -87,8 +88,10 @@ POSSIBLE = Enumeration("SendPossible", ["NOT_ASKED", "DELAYED", "ARMED", "DUE", 
 """What a request on a name is for send-possible: nothing; not yet armed; armed; about to fire; or it has fired, and the
 kernel still has its place in the table of requests.
 """
+PURPOSE = Enumeration("Purpose", [f"PURPOSE_{purpose.name}" for purpose in PortPurpose])
+"""What a port was made for."""
 
-NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE)
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE, PURPOSE)
 
 
 class Sorts:

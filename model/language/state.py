@@ -134,6 +134,9 @@ FIELDS: dict[str, FieldDeclaration] = {
     "is_immovable": FieldDeclaration(("Port",), "Bool", "the receive right can't be carried"),
     "is_donating": FieldDeclaration(("Port",), "Bool", "messages to it lend importance to its receiver"),
     "has_temp_owner": FieldDeclaration(("Port",), "Bool", "its receiver owns it for a time only, so that they don't"),
+    "purpose": FieldDeclaration(("Port",), "Purpose", "what it was made for: replies, exceptions, or nothing of that kind"),
+    "is_service": FieldDeclaration(("Port",), "Bool", "it was made as a service port"),
+    "is_throttled": FieldDeclaration(("Port",), "Bool", "of a service port: it is marked as throttled"),
     "request_slots": FieldDeclaration(("Port",), "Int", "how large the kernel's table of its dead-name requests is, with slot 0; 0: there is none"),
     "no_senders_due": FieldDeclaration(
         ("Port",),

@@ -151,7 +151,13 @@ def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument,
         return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
         return c.one_in(3)
+    if signature.name == "mach_port_construct" and argument.name in _OF_A_KIND:
+        return c.one_in(5)
     return c.weighted(((False, 1), (True, 1)))
+
+
+_OF_A_KIND = ("service", "reply", "provisional_reply", "enforce_reply", "exception")
+"""Options for ports of a kind of their own: a port with two of the last four can't be made."""
 
 
 def _one_in_waits(s: Situation, drawn: DrawnArguments) -> int:
@@ -244,6 +250,9 @@ def _state_flavour(c: Choices, s: Situation, signature: Signature, argument: Arg
 def _attributes(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     if signature.name == "mach_port_assert_attributes":
         return c.weighted(((int(PortAttributes.GUARD_INFO), 12), (1, 1), (0, 1), (-1, 1)))
+    port = s.port_behind(drawn["name"], space(s, signature, drawn))
+    if port is not None and port.service and c.one_in(2):
+        return int(PortAttributes.SERVICE_THROTTLED)
     settable = signature.name == "mach_port_set_attributes"
     limits, status = (10, 1) if settable else (4, 8)
     others = [(flavour, 2) for flavour in sorted(s.profile.attributes_set if settable else s.profile.attributes_told) if flavour > 2]

@@ -180,6 +180,28 @@ def an_exception_port_that_cannot_be_carried(do: Do, profile: Profile) -> None:
         do(0, call, task=me, exception_mask=2, new_port=port)
 
 
+def ports_for_a_purpose(do: Do, profile: Profile) -> None:
+    """Ports of every purpose, as destinations, as replies, and for exceptions; a service that is throttled; and those
+    that can't be made.
+    """
+    if not profile.has_guards:
+        return
+    me = do(0, "mach_task_self")["port"]
+    do(0, "mach_port_construct", task=me, reply=True, exception=True)
+    do(1, "mach_port_construct", task=do(1, "mach_task_self")["port"], service=True)
+    service = do(0, "mach_port_construct", task=me, service=True)["name"]
+    for word in (1, 0):
+        do(0, "mach_port_set_attributes", task=me, name=service, flavor=int(PortAttributes.SERVICE_THROTTLED), info=(word,))
+        do(0, "mach_port_get_attributes", task=me, name=service, flavor=int(PortAttributes.SERVICE_THROTTLED))
+    server = do(0, "mach_port_construct", task=me, enforce_reply=True, insert_send=True)["name"]
+    for client in (_port(do, me), *(do(0, "mach_port_construct", task=me, **{each: True})["name"] for each in ("reply", "provisional_reply"))):
+        header = {"dest": server, "dest_disposition": int(Disposition.COPY_SEND), "reply": client}
+        do(0, "mach_msg_send", **header, reply_disposition=int(Disposition.MAKE_SEND_ONCE))
+    handler = do(0, "mach_port_construct", task=me, exception=True, insert_send=True)["name"]
+    for call in ("task_set_exception_ports", "task_swap_exception_ports"):
+        do(0, call, task=me, exception_mask=2, new_port=handler, behavior=1, new_flavor=1)
+
+
 def names_that_denote_nothing(do: Do, profile: Profile) -> None:
     """NULL, DEAD and an unused name in calls that look up names."""
     me = do(0, "mach_task_self")["port"]
@@ -402,6 +424,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_port_that_dies_while_a_task_is_blocked_there,
     a_place_that_is_set_twice,
     an_exception_port_that_cannot_be_carried,
+    ports_for_a_purpose,
     names_that_denote_nothing,
     names_of_every_kind,
     guards_that_are_known,

@@ -27,6 +27,12 @@ _NO_BOOSTS = (0,) * 7
 """The words of ``INFO_EXT`` after the status: no importance was donated; the others are reserved."""
 
 
+def _check_service(port: Port) -> None:
+    """Raises KERN_INVALID_CAPABILITY if ``port`` isn't a service port."""
+    if not port.service:
+        raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+
+
 def _flags(port: Port) -> int:
     flags = StatusFlags(0)
     if port.imp_donation:
@@ -62,11 +68,11 @@ class AttributeCalls(Core):
 
     def mach_port_get_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, count: int) -> Result:
         """Return a port's queue limit (``LIMITS_INFO``), the whole status of its receive right (``RECEIVE_STATUS``,
-        ``INFO_EXT``), or the size of its table of dead-name requests.
+        ``INFO_EXT``), the size of its table of dead-name requests, or whether it is throttled.
 
         KERN_INVALID_TASK, by profile KERN_INVALID_ARGUMENT; KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (count),
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED``: no port is a service
-        port). (``mach_port_get_attributes_from_user``)
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT; KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED`` of a port that isn't a
+        service port). (``mach_port_get_attributes_from_user``)
         """
         space = space_of(task, self.null_space_code("mach_port_get_attributes"))
         if flavor not in self.profile.attributes_told:
@@ -87,7 +93,8 @@ class AttributeCalls(Core):
         if flavor == A.DNREQUESTS_SIZE:
             return (port.requests.size,)
         if flavor == A.SERVICE_THROTTLED:
-            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+            _check_service(port)
+            return (int(port.throttled),)
         status = self._receive_status(space, name, port)
         return status if flavor == A.RECEIVE_STATUS else (*status, *_NO_BOOSTS)
 
@@ -116,11 +123,11 @@ class AttributeCalls(Core):
     def mach_port_set_attributes(self, caller: Task, task: Task | None, name: int, flavor: int, info: tuple[int, ...]) -> Result:
         """Set a port's queue limit. Messages beyond it stay queued. With 0, only messages on send-once rights can be
         queued. By profile a limit that is raised gives room to as many waiting senders. Or, by flavour, let its table
-        of dead-name requests grow, or let messages donate importance.
+        of dead-name requests grow, let messages donate importance, or mark a service port as throttled.
 
         KERN_INVALID_TASK, KERN_INVALID_ARGUMENT (flavour), KERN_FAILURE (no words), KERN_INVALID_VALUE (limit),
-        KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED``: no port is a service
-        port); KERN_NO_SPACE and KERN_RESOURCE_SHORTAGE for the table.
+        KERN_INVALID_NAME, KERN_INVALID_RIGHT, KERN_INVALID_CAPABILITY (``SERVICE_THROTTLED`` of a port that isn't a
+        service port); KERN_NO_SPACE and KERN_RESOURCE_SHORTAGE for the table.
         """
         space = space_of(task)
         if flavor not in self.profile.attributes_set:
@@ -136,7 +143,8 @@ class AttributeCalls(Core):
         elif flavor == A.DNREQUESTS_SIZE:
             self._grow_requests(port, info[0])
         elif flavor == A.SERVICE_THROTTLED:
-            raise Failure(ReturnCode.KERN_INVALID_CAPABILITY)
+            _check_service(port)
+            port.throttled = bool(info and info[0])
         else:
             port.imp_donation = True
             port.temp_owner = port.temp_owner or flavor == A.TEMPOWNER

@@ -16,6 +16,7 @@ from sendright.impl.reference.port import Right
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import (
     BEHAVIOUR_BITS,
     EXCEPTION_PLACES,
@@ -91,7 +92,7 @@ class ExceptionCalls(Core):
         if port.live and behaviour not in self.profile.behaviours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
-        if port.port.immovable:
+        if port.port.immovable and port.port.purpose is not PortPurpose.EXCEPTION:
             raise Failure(ReturnCode.KERN_INVALID_RIGHT)
         if self.profile.state_flavours is not None and flavour not in self.profile.state_flavours:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)

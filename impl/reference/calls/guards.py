@@ -13,13 +13,19 @@ from sendright.impl.reference.pegged import settled_delta
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND
 from sendright.impl.reference.task import Task
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.port_attributes import PortAttributes, PortPurpose
 from sendright.mach.abi.rights import SlotKind
 from sendright.mach.kernel.call import Result
+from sendright.mach.state.boot import BOOTSTRAP_TASK
 
 USUAL_QUEUE_LIMIT = -1
 
 _WORDS_OF_GUARD = 2
+
+_PURPOSES = (PortPurpose.REPLY, PortPurpose.REPLY, PortPurpose.ENFORCED, PortPurpose.EXCEPTION)
+"""Of the options for a reply port, a provisional one, one that enforces their semantics, and one for exceptions. What a
+program that isn't hardened asks for as a reply port is provisional. (``ipc_port_init``)
+"""
 
 
 class GuardCalls(NameCalls):
@@ -38,21 +44,35 @@ class GuardCalls(NameCalls):
         temp_owner: bool,
         importance_receiver: bool,
         denap_receiver: bool,
+        service: bool,
+        reply: bool,
+        provisional_reply: bool,
+        enforce_reply: bool,
+        exception: bool,
     ) -> Result:
-        """Make a receive right, optionally guarded, optionally with a send right; returns its name.
-        KERN_INVALID_TASK, KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
+        """Make a receive right, optionally guarded, with a send right, and for one purpose; returns its name.
+
+        KERN_INVALID_ARGUMENT (several purposes), KERN_INVALID_TASK, KERN_DENIED (a service port that isn't launchd's),
+        KERN_INVALID_VALUE, KERN_RESOURCE_SHORTAGE.
         """
+        wanted = [purpose for flag, purpose in zip((reply, provisional_reply, enforce_reply, exception), _PURPOSES, strict=True) if flag]
+        if len(wanted) > 1:
+            raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         space = space_of(task)
+        if service and caller.number != BOOTSTRAP_TASK:
+            raise Failure(ReturnCode.KERN_DENIED)
         if qlimit != USUAL_QUEUE_LIMIT and not 0 <= qlimit <= self.profile.queue_limit_max:
             raise Failure(ReturnCode.KERN_INVALID_VALUE)
         self.allocate()
         port = self.make_port()
         if qlimit != USUAL_QUEUE_LIMIT:
             port.queue_limit = qlimit
-        port.context = context
+        port.context, port.service = context, service
+        for purpose in wanted:
+            port.purpose, port.immovable = purpose, purpose is PortPurpose.EXCEPTION
         port.imp_donation, port.temp_owner = temp_owner or importance_receiver or denap_receiver, temp_owner
         if context_as_guard:
-            port.guarded, port.strict, port.immovable = True, strict, immovable
+            port.guarded, port.strict, port.immovable = True, strict, port.immovable or immovable
         name = space.fresh_name()
         space.enter(name, SlotKind.RECEIVE, port)
         if insert_send:

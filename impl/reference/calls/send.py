@@ -97,7 +97,7 @@ class SendCalls(Bodies):
         reply_entry = None
         if reply not in RESERVED_NAMES:
             reply_entry = space.entry(reply)
-            if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition):
+            if reply_entry is None or not self._fits_reply(reply_entry, reply_disposition, dest_entry):
                 raise Failure(ReturnCode.MACH_SEND_INVALID_REPLY)
         if not self._is_swallowed(dest_entry, dest_disposition):
             entry_to_copy_in(space, dest, dest_disposition)
@@ -128,16 +128,19 @@ class SendCalls(Bodies):
             entry.request.arm()
         return not port.full
 
-    def _fits_reply(self, entry: Entry, disposition: int) -> bool:
-        """Whether ``entry`` can be copied in as a reply: not if it is immovable, and in some profiles not if it is
-        dead. An entry that no call has looked at since its port died passes as any send or send-once right.
+    def _fits_reply(self, entry: Entry, disposition: int, dest: Entry) -> bool:
+        """Whether ``entry`` can be copied in as the reply of a message to ``dest``: not if it is immovable, in some
+        profiles not if it is dead, and not if the destination needs a reply port and it leads to another one. An entry
+        that no call has looked at since its port died passes as any send or send-once right.
         (``ipc_right_copyin_check_reply``)
         """
         if entry.unlooked:
             return disposition in LOOKING
         if entry.kind is SlotKind.DEAD_NAME and self.profile.dead_reply_refused:
             return False
-        return fits(entry, disposition) and not is_immovable(entry, disposition)
+        if not fits(entry, disposition) or is_immovable(entry, disposition):
+            return False
+        return not dest.port.alive or dest.port.accepts_reply(entry.port)
 
     def _is_swallowed(self, entry: Entry, disposition: int) -> bool:
         """Whether ``entry`` is an unwatched send-once right whose port has died, and no call has looked at it: a

@@ -216,6 +216,7 @@ def _told(t: Touched) -> Iterator[tuple[str, Term]]:
         requests = {"info.pdrequest": t.S.port_destroyed_slot(port), "info.nsrequest": t.S.no_senders_slot(port)}
         values |= {name: z3.If(b.empty(slot), 0, 1) for name, slot in requests.items()}
         values["info.srights"] = z3.If(b.srights(port) > 0, 1, 0)
+        values["info.throttled"] = z3.If(b.is_throttled(port), 1, 0)
         values["info.sets_of"] = port
         yield from ((name, told[name] == value) for name, value in values.items() if name in told)
     elif t.rule == "mach_port_get_srights":

@@ -22,7 +22,7 @@ from sendright.model.language.transition import Transition
 LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     # the request, and messages
     ReturnCode.MACH_SEND_INVALID_DEST: (Stage.REQUEST, Stage.VALUES, Stage.CONTENT),
-    ReturnCode.MACH_SEND_INVALID_REPLY: (Stage.REQUEST,),
+    ReturnCode.MACH_SEND_INVALID_REPLY: (Stage.REQUEST, Stage.CONTENT),
     ReturnCode.MACH_SEND_INVALID_RIGHT: (Stage.REQUEST, Stage.VALUES, Stage.CONTENT),
     ReturnCode.MACH_SEND_INVALID_HEADER: (Stage.VALUES,),
     ReturnCode.MACH_SEND_INVALID_TYPE: (Stage.VALUES,),
@@ -57,6 +57,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     ReturnCode.KERN_NOT_IN_SET: (Stage.CONTENT,),
     ReturnCode.KERN_FAILURE: (Stage.VALUES, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_NO_ACCESS: (Stage.VALUES, Stage.ENTRY),
+    ReturnCode.KERN_DENIED: (Stage.VALUES,),
     # memory
     ReturnCode.KERN_INVALID_ADDRESS: (Stage.VALUES, Stage.CONTENT),
     ReturnCode.KERN_NO_SPACE: (Stage.CONTENT,),
@@ -108,6 +109,7 @@ ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
     ReturnCode.KERN_INVALID_CAPABILITY: lambda call: _carries(call) or _has_attributes(call) or _gives_by_target(call),
     ReturnCode.KERN_UREFS_OVERFLOW: _names,
     ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR),
+    ReturnCode.KERN_DENIED: lambda call: any(argument.name == "service" for argument in call.arguments),
 }
 """The codes that only calls have of which this is true."""
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.port_attributes import PortAttributes, PortPurpose
 from sendright.mach.abi.rights import Disposition
 from sendright.mach.signatures import ArgumentType, Signature
-from sendright.model.invariants.steps.locality import Touched, request_of_trap
+from sendright.model.invariants.steps.locality import Touched, purposes_given, request_of_trap
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN
-from sendright.model.language.sorts import KIND, Term
+from sendright.model.language.sorts import KIND, PURPOSE, Term
 from sendright.model.language.state import FIELDS, State
 from sendright.model.language.step_property import step_property
 from sendright.model.language.transition import Transition
@@ -50,8 +50,9 @@ def stored(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         value = k[name]
         if type_ is ArgumentType.QUEUE_LIMIT:
             value = z3.If(value == -1, k.queue_limit, value)
-        elif type_ is ArgumentType.BOOLEAN and guard is not None:
+        elif name in ("strict", "immovable") and guard is not None:
             value = z3.And(guard, value)
+            value = z3.Or(k["exception"], value) if name == "immovable" else value
         elif field == "is_immovable":  # it stays
             value = z3.Or(x.before.is_immovable(port), value)
         yield f"the {name}", a.fields[field](port) == value
@@ -64,12 +65,24 @@ def stored(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         donates = z3.Or(*[k["flavor"] == int(flavour) for flavour in LENDING])
         yield "who lends importance", z3.Implies(donates, a.is_donating(port))
         yield "a temporary owner", z3.Implies(k["flavor"] == int(PortAttributes.TEMPOWNER), a.has_temp_owner(port))
+        if k.profile.has_guards:
+            throttled = z3.And(k["info_length"] > 0, k["info"](z3.IntVal(0)) != 0)
+            yield "whether it is throttled", z3.Implies(k["flavor"] == int(PortAttributes.SERVICE_THROTTLED), a.is_throttled(port) == throttled)
     if "new_guard" in given:
         yield "the new guard", a.context(port) == k["new_guard"]
     if guard is not None:
         yield "whether it is guarded", a.is_guarded(port) == guard
+        for purpose, wanted in purposes_given(k).items():
+            yield f"the purpose {purpose.name}", (a.purpose(port) == PURPOSE.of(purpose)) == wanted
     elif new and k.profile.has_guards:
         yield "no guard", z3.Implies(t.made(port), z3.Not(a.is_guarded(port)))
+
+
+def _needs_reply_port(x: Transition, dest: Term, reply: Term) -> Term:
+    """Both are rights to live ports: ``dest`` to one that needs a reply port, ``reply`` to one that is none."""
+    b, live = x.before, z3.And(*[x.before.kind(slot) != KIND.DEAD_NAME for slot in (dest, reply)])
+    enforces, replies = (b.purpose(b.port(slot)) == PURPOSE.of(each) for slot, each in ((dest, PortPurpose.ENFORCED), (reply, PortPurpose.REPLY)))
+    return z3.And(live, enforces, z3.Not(replies))
 
 
 def has_right(state: State, slot: Term, disposition: Term) -> Term:
@@ -103,6 +116,7 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         looked = z3.And(dead, z3.Not(k.is_unlooked(reply))) if k.profile.dead_names_are_lazy else dead
         stays = [looked] if k.profile.dead_reply_refused else []
         stays += [k.stays(reply)] if k.profile.immovable_objects else []
+        stays += [_needs_reply_port(x, dest, reply)] if k.profile.has_guards else []
         yield "the reply right that is refused", z3.And(z3.Not(k.reserved(k["reply"])), z3.Or(z3.Not(fits), *stays))
     elif x.case.code is ReturnCode.MACH_SEND_INVALID_DEST:
         given = (k["dest_disposition"], k["reply_disposition"])
@@ -114,6 +128,8 @@ def _of_header(x: Transition) -> Iterator[tuple[str, Term]]:
         yield "the destination that is refused", z3.Or(k.reserved(k["dest"]), unfit, twice)
     elif x.case.code is None:
         yield "the reply right", z3.Or(k.reserved(k["reply"]), fits)
+        if k.profile.has_guards:
+            yield "a reply port where one is needed", z3.Or(k.reserved(k["reply"]), z3.Not(_needs_reply_port(x, dest, reply)))
         alive = z3.Or(b.kind(dest) != KIND.DEAD_NAME, _takes_unlooked(x, dest))
         yield "the destination", z3.And(has_right(b, dest, k["dest_disposition"]), alive)
 
@@ -150,7 +166,8 @@ def refusals(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     on itself where that is a trap.
 
     A name that was a send or send-once right and is dead now will do for that, and so does a reserved name. Some
-    kernels also refuse rights that can't move. Where a port's death shows only when a call looks at the name, a
+    kernels also refuse rights that can't move, and replies to ports that aren't reply ports where the destination needs
+    one. Where a port's death shows only when a call looks at the name, a
     send-once right that no call has looked at will do as destination.
     """
     k, code = x.k, x.case.code

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 import z3
 
-from sendright.mach.abi.port_attributes import PortAttributes
+from sendright.mach.abi.port_attributes import PortAttributes, PortPurpose
 from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
 from sendright.model.language.actions import counted_messages
@@ -35,8 +35,9 @@ from sendright.model.language.rule import (
     SETTING_RESUMED,
     TAKE,
     WILL_RECEIVE,
+    Context,
 )
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
@@ -678,10 +679,36 @@ def _new_guard(field: str) -> Reason:
         if not t.has("context_as_guard"):
             return z3.And(t.made(p), found == (z3.IntVal(0) if field == "context" else z3.BoolVal(False)))
         guard = k["context_as_guard"]
-        given = {"context": k["context"], "is_guarded": guard, "is_strict": z3.And(guard, k["strict"]), "is_immovable": z3.And(guard, k["immovable"])}
+        given = {"context": k["context"], "is_guarded": guard, "is_strict": z3.And(guard, k["strict"])}
+        given["is_immovable"] = z3.Or(k["exception"], z3.And(guard, k["immovable"]))
         return z3.And(t.made(p), found == given[field])
 
     return Reason("the port is made in this step, with the guard that was given", where, makes_ports)
+
+
+def purposes_given(k: Context) -> dict[PortPurpose, Term]:
+    """Each purpose, and whether the call that makes a port gives it that one. (It gives one at most.)"""
+    given = {
+        PortPurpose.REPLY: z3.Or(k["reply"], k["provisional_reply"]),
+        PortPurpose.ENFORCED: k["enforce_reply"],
+        PortPurpose.EXCEPTION: k["exception"],
+    }
+    return {PortPurpose.NONE: z3.Not(z3.Or(*given.values()))} | given
+
+
+def _new_purpose(t: Touched, p: Term) -> Term:
+    if not t.has("exception"):
+        return z3.And(t.made(p), t.a.purpose(p) == PURPOSE.of(PortPurpose.NONE))
+    given = [z3.And(wanted, t.a.purpose(p) == PURPOSE.of(purpose)) for purpose, wanted in purposes_given(t.k).items()]
+    return z3.And(t.made(p), z3.Or(*given))
+
+
+def _new_service(t: Touched, p: Term) -> Term:
+    return z3.And(t.made(p), t.a.is_service(p) == (t.k["service"] if t.has("service") else z3.BoolVal(False)))
+
+
+def _throttles(t: Touched, p: Term) -> Term:
+    return z3.And(t.named_receive(p), t.b.is_service(p), t.k["flavor"] == int(PortAttributes.SERVICE_THROTTLED))
 
 
 def _guarded(field: str) -> tuple[Reason, ...]:
@@ -1088,6 +1115,12 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "is_immovable": _guarded("is_immovable"),
     "is_donating": _lending("is_donating", 4, 5, 6),
     "has_temp_owner": (*_lending("has_temp_owner", 4), _loses_guard(lambda t, p: z3.Not(t.a.has_temp_owner(p)))),
+    "purpose": (Reason("the port is made in this step, for the purpose that was given", _new_purpose, makes_ports),),
+    "is_service": (Reason("the port is made in this step, as a service port if the call says so", _new_service, makes_ports),),
+    "is_throttled": (
+        Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), z3.Not(t.a.is_throttled(p))), makes_ports),
+        Reason("the call that sets it names the receive right of a service port", _throttles, rules("mach_port_set_attributes")),
+    ),
     "request_slots": (
         Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.request_slots(p) == 0), makes_ports),
         Reason(

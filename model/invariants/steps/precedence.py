@@ -138,6 +138,28 @@ EXCEPTIONS = (
         ),
         _TRANSLATED,
     ),
+    First(
+        "mach_msg_send",
+        "the destination needs a reply port",
+        (
+            "the destination has no live right for its disposition",
+            "the destination's port has died: it is a dead name from now on",
+            "one reference cannot be moved twice",
+        ),
+        "ipc_kmsg_copyin_header_rights looks at both ports before it looks whether the destination fits",
+    ),
+    First(
+        "mach_port_construct",
+        "a port for several purposes",
+        ("task is not a task's port",),
+        "mach_port_construct looks at its options before it looks at the space",
+    ),
+    First(
+        "mach_port_construct",
+        "only the first task makes service ports",
+        ("no such queue limit",),
+        "mach_port_construct looks at the queue limit last",
+    ),
     First("mach_msg_send: body", "the descriptors don't fit into the size", ("no such copy option",), "descriptors are counted before they are read"),
     First("mach_port_rename", "the new name is in use", ("the old name denotes nothing",), "ipc_object_rename allocates the new entry first"),
     First("mach_port_rename", "the old name is reserved", ("the new name is reserved",), "mach_port_rename tests its arguments from left to right"),

@@ -309,7 +309,7 @@ def test_ports_that_are_made_so(judged: Judged, options: dict[str, bool], told: 
 
 
 @pytest.mark.parametrize("call", [GET, SET])
-def test_no_port_is_throttled(judged: Judged, call: str) -> None:
+def test_only_a_service_port_is_throttled(judged: Judged, call: str) -> None:
     given = {"count": 0} if call == GET else {"info": ()}
     throttled = int(PortAttributes.SERVICE_THROTTLED)
     assert judged.code(call, name=judged.port(), flavor=throttled, **given) == "KERN_INVALID_CAPABILITY"

@@ -176,6 +176,10 @@ def test_a_name_of_another_profile_is_said_so() -> None:
         ("mach_port_construct", {"options": {"flags": 0x12, "mpl": {"mpl_qlimit": 3}}}, {"insert_send": True, "qlimit": 3}),
         ("mach_port_construct", {"options": "MPO_INSERT_SEND_RIGHT", "qlimit": 9}, {"insert_send": True}),
         ("mach_port_construct", {"flags": "MPO_QLIMIT"}, {"qlimit": 0}),
+        ("mach_port_construct", {"flags": 0x1400}, {"service": True, "reply": True, "exception": False}),
+        ("mach_port_construct", {"flags": "MPO_PROVISIONAL_REPLY_PORT"}, {"provisional_reply": True, "reply": False}),
+        ("mach_port_construct", {"flags": "MPO_ENFORCE_REPLY_PORT_SEMANTICS|MPO_STRICT"}, {"enforce_reply": True, "strict": True}),
+        ("mach_port_construct", {"flags": ["MPO_EXCEPTION_PORT"]}, {"exception": True, "enforce_reply": False}),
         ("mach_port_construct", {"insert_send": True, "qlimit": 9}, {"insert_send": True, "qlimit": 9}),
         ("mach_port_destruct", {"name": 259, "delta": -1, "context": "0xffffffffffffffff"}, {"srdelta": -1, "guard": 2**64 - 1}),
         (
@@ -232,9 +236,9 @@ def test_arguments(call: str, spelled: dict[str, Any], expected: dict[str, Any])
 @pytest.mark.parametrize(
     ("spelled", "reason"),
     [
-        ({"flags": "MPO_SERVICE_PORT"}, "MPO_SERVICE_PORT"),
-        ({"flags": 0x400}, "MPO_SERVICE_PORT"),
-        ({"flags": "1<<10"}, "MPO_SERVICE_PORT"),
+        ({"flags": "MPO_CONNECTION_PORT"}, "MPO_CONNECTION_PORT"),
+        ({"flags": 0x800}, "MPO_CONNECTION_PORT"),
+        ({"flags": "1<<11"}, "MPO_CONNECTION_PORT"),
         ({"flags": 0x20000000}, "flags 0x20000000"),
         ({"flags": "MPO_NONSENSE"}, "in no header"),
         ({"flags": [], "options": 1}, "can't be read: steps[0].args.options: duplicate argument flags"),
