@@ -42,9 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers of the tests that the plugin adds."""
+    """Register the marker of the tests that the plugin adds."""
     config.addinivalue_line("markers", "sendright: a call of the kernel that --sendright-sut names (select these tests with -m sendright)")
-    config.addinivalue_line("markers", "xdist_group: for pytest-xdist: which tests one process runs, with --dist loadgroup")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -49,7 +49,6 @@ class Suite(pytest.Collector):
         """Set what is checked."""
         self.options, self.profile = options, profile
         self.add_marker(pytest.mark.sendright)
-        self.add_marker(pytest.mark.xdist_group(f"{options.sut} as {profile.name}"))  # with --dist loadgroup one process makes the check
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for booting, and one for each call."""
