@@ -90,7 +90,7 @@ def audit(
       3    a worker process died
       130  interrupted, and no such finding
     """
-    _needs_the_store()
+    needs_the_store()
     if list_rules or list_formats:
         return _list(list_rules, json)
     paths = list(dict.fromkeys(logs or []))
@@ -98,7 +98,7 @@ def audit(
         raise BadInput("no log given (name one or more, or - for standard input)")
     check_files({"--html": html, "--sarif": sarif}, [Path(name) for name in paths])
     if form is not None:
-        _known_form(form)
+        known_form(form)
     questions = _questions(reach or [], path, cut)
     from sendright.properties.audit.audit import Log
     from sendright.properties.audit.many import WorkersDied, audit_logs
@@ -122,13 +122,10 @@ def audit(
 
 
 def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, json: bool, command: str) -> int:
+    nothing = nothing_read(result, logs)
+    if nothing is not None:
+        raise BadInput(nothing)
     refused = [words for group in result.groups for words in group.refused]
-    if len(refused) == logs:
-        more = f" (and {len(refused) - 1} more that can't be read)" if len(refused) > 1 else ""
-        raise BadInput(refused[0] + more)
-    if not result.interrupted and not sum(group.records for group in result.groups):
-        complaints = [complaint for group in result.groups for complaint in group.complaints]
-        raise BadInput((complaints or ["the logs have no records"])[0] + " (nothing could be read)")
     for words in refused[:COMPLAINTS]:
         complain(words)
     if len(refused) > COMPLAINTS:
@@ -150,6 +147,18 @@ def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | Non
             show(audit_terminal(result), *(Text(f"Written: {file}") for file in written))
 
     return conclude(status, say, failed, result.interrupted)
+
+
+def nothing_read(result: AuditResult, logs: int) -> str | None:
+    """Why none of this number of ``logs`` could be read; None: some could."""
+    refused = [words for group in result.groups for words in group.refused]
+    if len(refused) == logs:
+        more = f" (and {len(refused) - 1} more that can't be read)" if len(refused) > 1 else ""
+        return refused[0] + more
+    if not result.interrupted and not sum(group.records for group in result.groups):
+        complaints = [complaint for group in result.groups for complaint in group.complaints]
+        return (complaints or ["the logs have no records"])[0] + " (nothing could be read)"
+    return None
 
 
 def _data(result: AuditResult) -> dict[str, Any]:
@@ -190,7 +199,8 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         raise BadInput(f"--on: {error}") from error
 
 
-def _needs_the_store() -> None:
+def needs_the_store() -> None:
+    """Raise BadInput if the packages that an audit needs aren't installed."""
     try:
         import duckdb  # noqa: F401
         import numpy  # noqa: F401
@@ -198,7 +208,8 @@ def _needs_the_store() -> None:
         raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
 
 
-def _known_form(form: str) -> None:
+def known_form(form: str) -> None:
+    """Raise BadInput if there is no ``form`` of logs with this name."""
     from sendright.impl.recordings.read import form_names
 
     if form not in form_names():

@@ -41,6 +41,8 @@ MOST_TRIES = 4
 """A run ends after drawing this many times its length in calls, whether the implementation could make them or not."""
 MOST_WAYS = 20
 """A check ends after this many different failures."""
+MOST_HANGS = 5
+"""A check ends after this many runs that hang: to wait for each takes long."""
 CALLS_PER_WORD = 100
 """Number of calls of a long run between two progress reports."""
 
@@ -77,7 +79,7 @@ def check(
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
     ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure. It ends after
-    ``most_ways`` kinds.
+    ``most_ways`` kinds, or after some runs that hang.
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
     """
@@ -178,6 +180,8 @@ class _Checker:
         self.continues_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which the check continues."""
         self.most_ways = MOST_WAYS
+        self.hangs = 0
+        """Number of runs that hung."""
         self.over = False
 
     def search(self, seed: int) -> None:
@@ -268,7 +272,8 @@ class _Checker:
     def _failed(self, trace: Trace, violation: Violation) -> None:
         way = (violation.kind, violation.clause)
         self.failing.setdefault(way, _FailingRun(trace, self.runs + 1, self.calls + len(trace.steps)))
-        self.over = violation.kind not in self.continues_after or len(self.failing) >= self.most_ways
+        self.hangs += violation.kind == "hang"
+        self.over = violation.kind not in self.continues_after or len(self.failing) >= self.most_ways or self.hangs >= MOST_HANGS
 
     def _count(self, run: Run) -> None:
         self.runs += 1

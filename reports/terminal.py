@@ -50,15 +50,7 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
     if isinstance(result, PolicyResult):
         yield from policy.terminal(result)
         return
-    word, rest = summary(result).split(":", 1)
-    yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
-    found = findings(result)
-    shown: Trace | None = None
-    for finding in found[:_FINDINGS_SHOWN]:
-        yield _finding(finding) if finding.trace is None or finding.trace is not shown else _also(finding)
-        shown = finding.trace
-    if len(found) > _FINDINGS_SHOWN:
-        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more findings: see the report")
+    yield from verdict_and_findings(result)
     if isinstance(result, CheckResult):
         yield _codes(result)
         if result.cases_missed and result.failure is None:
@@ -76,6 +68,28 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
         yield _cases(result) if width >= _NARROW else Group(*_case_lines(result))
     else:
         yield from _matrix(result, width)
+    yield from how_found(result)
+    left_out = not_compared(result)
+    if left_out:
+        yield Text("Not compared:", "yellow")
+        yield from (Text(f"  {visible(words)}") for words in left_out)
+
+
+def verdict_and_findings(result: AnyResult) -> Iterator[RenderableType]:
+    """The verdict in a sentence, and the findings."""
+    word, rest = summary(result).split(":", 1)
+    yield Text.assemble((word, _STYLES.get(result.verdict, "bold red")), ":", visible(rest))
+    found = findings(result)
+    shown: Trace | None = None
+    for finding in found[:_FINDINGS_SHOWN]:
+        yield _finding(finding) if finding.trace is None or finding.trace is not shown else _also(finding)
+        shown = finding.trace
+    if len(found) > _FINDINGS_SHOWN:
+        yield Text(f"… and {len(found) - _FINDINGS_SHOWN} more findings: see the report")
+
+
+def how_found(result: AnyResult) -> Iterator[Text]:
+    """In which runs of a check its failures were found, and how far these runs were minimized."""
     if isinstance(result, CheckResult) and result.failure is not None:
         runs = [result.message, *(other.message for other in result.others)]
         yield from (
@@ -83,10 +97,6 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
             for number, words in enumerate(runs, 1)
             if words
         )
-    left_out = not_compared(result)
-    if left_out:
-        yield Text("Not compared:", "yellow")
-        yield from (Text(f"  {visible(words)}") for words in left_out)
 
 
 def _codes(result: CheckResult) -> Table:

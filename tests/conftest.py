@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 FAST = (
+    "api/test_public_names.py",
     "cli/test_graph.py",
     "cli/test_profiles.py",
     "impl/recordings/test_bsm.py",

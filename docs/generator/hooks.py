@@ -13,6 +13,7 @@ SECTIONS = (
     "reference/profiles.md",
     "reference/evidence.md",
     "reference/manual-page.md",
+    "reference/api.md",
 )
 
 

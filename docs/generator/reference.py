@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import msgspec
+from api_page import api_page
 
 from sendright.mach.kernel import profiles as profiles_module
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
@@ -54,6 +55,7 @@ def pages() -> dict[str, str]:
     made["reference/state.md"] = _render("state", fields=FIELDS)
     made["reference/profiles.md"] = _profiles_page()
     made["reference/evidence.md"] = _evidence_page()
+    made["reference/api.md"] = api_page()
     made["reference/manual-page.md"] = _render("manual_page", call=CALL, page=PAGE, titles=property_titles())
     return made
 

@@ -144,8 +144,9 @@ class Calls:
         self.count = 0
 
     def over(self, snapshot: Snapshot) -> bool:
-        """True when the run is stuck: every task is suspended, or blocked and still blocked when last resumed."""
-        return not callers(snapshot) and self._still_blocked.issuperset(waiters(snapshot))
+        """True when the run is stuck: there is no call to make, or every task is suspended, or blocked and still
+        blocked when last resumed."""
+        return not self._drawn_from or (not callers(snapshot) and self._still_blocked.issuperset(waiters(snapshot)))
 
     def next(self, snapshot: Snapshot, only: str | None = None) -> tuple[int, Call]:
         """A task, and a call for it to make or to resume. The run must not be ``over``.

@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,13 +30,15 @@ DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
-def reference() -> ModuleType:
+def reference() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(DOCS / "generator"))
     spec = importlib.util.spec_from_file_location("docs_reference", DOCS / "generator" / "reference.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(DOCS / "generator"))
 
 
 @pytest.fixture(scope="module")

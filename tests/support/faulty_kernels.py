@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.state.snapshot import Snapshot
@@ -38,3 +39,16 @@ class Faulty(ReferenceKernel):
     def snapshot(self) -> Any:
         right = super().snapshot()
         return self._show(right) if self._show and self._reached else right
+
+
+def _wrong_code(call: Call, right: Result) -> Result:
+    return Result(ReturnCode.KERN_FAILURE)
+
+
+class RefusesRefs(Faulty):
+    """``mach_port_get_refs`` always fails."""
+
+    name = "refuses refs"
+
+    def __init__(self) -> None:
+        super().__init__("mach_port_get_refs", _wrong_code)

@@ -19,7 +19,7 @@ from sendright.properties.coverage.traceability import trace_specification
 
 NOT_SHIPPED = re.compile(r"\bsemantics \d|\bfact base\b|kernel-facts|\bshared/\w+\.md|generation\.md|soundness\.md")
 """The notes with which the project began, and the like."""
-FOLDERS = ("model", "impl", "mach", "properties", "reports", "cli", "benchmarks", "tests")
+FOLDERS = ("api", "package", "model", "impl", "mach", "properties", "reports", "cli", "benchmarks", "tests")
 
 
 def cases(profile: Profile) -> list[tuple[str, Case]]:

@@ -1,0 +1,1 @@
+"""What ``import sendright`` offers, and the pytest plugin. Users import it from ``sendright``, never from here."""
