@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
+from collections.abc import Callable, Iterable
 from functools import cache
-from itertools import combinations, groupby, pairwise
+from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import msgspec
 from api_page import api_page
+from commands import commands, default_in_words, statuses_of_verdicts
+from field_words import field_words
+from json_shapes import SHAPES, members, schemas
+from plugging_in import boot_states, forms, type_words
 
-from sendright.mach.kernel import profiles as profiles_module
 from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.evidence import EvidenceItem, EvidenceKind
+from sendright.mach.results.verdicts import ExitStatus
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.model.invariants import theorems
 from sendright.model.invariants.steps import STEP_PROPERTIES
@@ -25,14 +28,16 @@ from sendright.model.language.rule import PENDING_RULES, RULES, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, After, State
 from sendright.model.language.transition import Transition
-from sendright.model.proof.properties import RELATIONAL
+from sendright.model.proof.properties import RELATIONAL, THEOREMS
 from sendright.model.proof.relevance import cases_of, property_titles
 from sendright.model.tracing.clauses import Clause, Clauses, all_clauses, has_rules, rules_of, shared_rules
+from sendright.model.tracing.effects import effects_of
 from sendright.model.tracing.evidence import counts, evidence_of, rules_in_use, runs
 from sendright.model.tracing.manual_page import CALL, PAGE
-from sendright.reports.traceability import shortened
 from sendright.reports.vocabulary import SWITCHES, differences, not_modelled, words
 
+_TOLD_WHOLE = (MANUAL, XNU)
+"""The profiles whose rules the reference lists in full: between them they have every call."""
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     undefined=jinja2.StrictUndefined,
@@ -43,19 +48,33 @@ _TEMPLATES = jinja2.Environment(
 )
 _TEMPLATES.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("<", "&lt;")
 _TEMPLATES.filters["words"] = words
-_TEMPLATES.globals["shortened"] = shortened
+_TEMPLATES.filters["default_in_words"] = default_in_words
 
 
-def pages() -> dict[str, str]:
-    """The generated pages: path below docs/ -> Markdown."""
-    made = {f"reference/calls/{name}.md": _call_page(signature) for name, signature in SIGNATURES.items()}
+def pages(on_progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, str]:
+    """The generated pages: path below docs/ -> Markdown; and the JSON Schemas.
+
+    ``on_progress`` gets how many calls have their page, and of how many: that takes most of the time.
+    """
+    made: dict[str, str] = {}
+    for done, (name, signature) in enumerate(SIGNATURES.items(), 1):
+        made[f"reference/calls/{name}.md"] = _call_page(signature)
+        on_progress(done, len(SIGNATURES))
     made["reference/calls/index.md"] = _render("calls", signatures=list(SIGNATURES.values()), served_by=served_by)
-    made["reference/rules.md"] = _render("rules", rules=_shared(), changes=_changes, grounds=grounds)
+    made["reference/rules.md"] = _render("rules", rules=_shared(), does=_does, grounds=grounds)
     made["reference/invariants.md"] = _invariants_page()
     made["reference/state.md"] = _render("state", fields=FIELDS)
     made["reference/profiles.md"] = _profiles_page()
     made["reference/evidence.md"] = _evidence_page()
     made["reference/api.md"] = api_page()
+    made["reference/boot.md"] = _render("boot", states=boot_states())
+    made["reference/results.md"] = _render("forms", forms=list(forms()), types=type_words())
+    made["reference/json.md"] = _json_page()
+    made |= {f"reference/schemas/{name}": text for name, text in schemas().items()}
+    every = list(commands())
+    made["reference/exit-statuses.md"] = _render("exit_statuses", statuses=ExitStatus, verdicts=statuses_of_verdicts(), commands=every)
+    made["reference/commands/index.md"] = _render("commands", commands=every)
+    made |= {f"reference/commands/{command.name}.md": _render("command", command=command) for command in every}
     made["reference/manual-page.md"] = _render("manual_page", call=CALL, page=PAGE, titles=property_titles())
     return made
 
@@ -82,13 +101,48 @@ def _clauses(profile: str) -> dict[str, Clauses]:
     return {clauses.name: clauses for clauses in all_clauses(PROFILES[profile])}
 
 
-def _shared() -> list[Clauses]:
-    return [clauses for name, clauses in _clauses(MANUAL.name).items() if name not in SIGNATURES]
+def _shared() -> list[tuple[Profile, Clauses]]:
+    """The rules that calls share, each in the first of the two profiles that has it."""
+    found: dict[str, tuple[Profile, Clauses]] = {}
+    for profile in _TOLD_WHOLE:
+        for name, clauses in _clauses(profile.name).items():
+            if name not in SIGNATURES:
+                found.setdefault(name, (profile, clauses))
+    return list(found.values())
 
 
-def _changes(clause: Clause) -> str:
-    """The parts of the state that may change, by the names that the page of the state explains."""
-    return ", ".join(f"`{field}`" for field in clause.changes) or "nothing"
+@cache
+def _effects(rule: str, profile: str) -> dict[str, str]:
+    return effects_of(rule, PROFILES[profile])
+
+
+def _does(rule: str, clause: Clause, profile: str) -> str:
+    """The effect of the case that ``clause`` names first. A case of another rule has that rule's name before its code."""
+    head, _, title = clause.cases[0].partition("/")
+    other, _, code = head.rpartition(": ")
+    return _effects(other or rule, profile)[f"{code}/{title}"]
+
+
+def linked_properties(names: Iterable[str], page: str) -> str:
+    """The properties ``names``, grouped by kind, each number a link to its place on ``page`` that shows its title."""
+    titles, groups = property_titles(), dict[str, list[str]]()
+    for name in names:
+        kind, _, number = name.rpartition(" ")
+        groups.setdefault(kind if number.isdecimal() else name, []).append(number if number.isdecimal() else "")
+    return "; ".join(
+        f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(_to_property(kind, number, titles, page) for number in sorted(numbers, key=int))}"
+        if numbers != [""]
+        else kind
+        for kind, numbers in sorted(groups.items())
+    )
+
+
+def _to_property(kind: str, number: str, titles: dict[str, str], page: str) -> str:
+    title = titles[f"{kind} {number}"].replace('"', "'").replace("|", "/")
+    return f'[{number}]({page}#{kind.replace(" ", "-")}-{number} "{title}")'
+
+
+_TEMPLATES.filters["properties"] = linked_properties
 
 
 def _call_page(signature: Signature) -> str:
@@ -104,7 +158,8 @@ def _call_page(signature: Signature) -> str:
         profile=first,
         profiles=profiles,
         elsewhere=[(profile, _cases(signature.name, profile)) for profile in profiles[1:] if _differs(signature.name, first, profile)],
-        changes=_changes,
+        does=lambda clause: _does(signature.name, clause, first.name),
+        calls=SIGNATURES,
         not_modelled=not_modelled(signature.name),
         grounds=_grounds_of_call(signature.name),
         is_headline=signature.name == CALL,
@@ -163,7 +218,7 @@ def _invariants_page() -> str:
     v, state = Variables(UNBOUNDED), State.arbitrary(UNBOUNDED)
     titles: dict[str, list[str]] = {f"invariant {n}": [title for title, _ in i.clauses(v, state)] for n, i in INVARIANTS.items()}
     touching: dict[str, dict[str, None]] = {}
-    for profile in (MANUAL, XNU):
+    for profile in _TOLD_WHOLE:
         served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call)] + list(PENDING_RULES))
         for rule in served:
             k = Context(RULES[rule], state, profile)
@@ -184,11 +239,18 @@ def _invariants_page() -> str:
         profiles=PROFILES.values(),
         steps=STEP_PROPERTIES,
         relational=RELATIONAL,
+        theorem_titles=THEOREMS,
         theorems=inspect.cleandoc(theorems.__doc__ or "").partition("\n\n")[2],
         titles=titles,
         touching={name: list(those) for name, those in touching.items()},
         calls=SIGNATURES,
     )
+
+
+def _json_page() -> str:
+    about = {name: " ".join((struct.__doc__ or "").split()).replace("``", "`") for name, (_, struct) in SHAPES.items()}
+    words = {name: field_words(struct) for name, (_, struct) in SHAPES.items()}
+    return _render("json", shapes=SHAPES, members=members, about=about, words=words)
 
 
 def _profiles_page() -> str:
@@ -205,10 +267,4 @@ def _profiles_page() -> str:
 
 def switch_words() -> dict[str, str]:
     """What the source says of each switch of a profile: the string below the field."""
-    module = ast.parse(inspect.getsource(profiles_module))
-    (body,) = [node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == Profile.__name__]
-    found = dict.fromkeys(SWITCHES, "")
-    for field, below in pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            found[field.target.id] = msgspec.convert(ast.literal_eval(below.value), str)
-    return found
+    return {switch: field_words(Profile).get(switch, "") for switch in SWITCHES}

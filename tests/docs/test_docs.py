@@ -77,9 +77,9 @@ def test_pages_say_what_each_case_rests_on(pages: dict[str, str]) -> None:
 def test_every_invariant_has_its_words(pages: dict[str, str]) -> None:
     page = pages["reference/invariants.md"]
     for number, invariant in INVARIANTS.items():
-        assert f"### {number}. {invariant.title}\n\n{invariant.about}" in page
+        assert f"### {number}. {invariant.title} {{: #invariant-{number} }}\n\n{invariant.about}" in page
     for number, step in STEP_PROPERTIES.items():
-        assert f"### Step {number}. {step.title}\n\n{step.about}" in page
+        assert f"### Step {number}. {step.title} {{: #step-invariant-{number} }}\n\n{step.about}" in page
     assert "Clauses: ." not in page
     assert "1. *As if created by task_create*" in page
 
@@ -106,7 +106,7 @@ def test_links_lead_to_pages(pages: dict[str, str]) -> None:
         assert str(target) in every or (DOCS / target).exists(), (path, link)
 
 
-@pytest.mark.parametrize("guide", ["add-a-call.md", "state-an-invariant.md"])
+@pytest.mark.parametrize("guide", ["add-a-call.md", "state-an-invariant.md", "plug-in-your-kernel.md", "tutorial.md", "concepts.md"])
 def test_what_the_guides_speak_of_exists(guide: str) -> None:
     text = (DOCS / guide).read_text()
     for path in re.findall(r"`((?:mach|model|impl|properties|docs|tests)/[\w/.]*\w)`", text):
