@@ -70,7 +70,7 @@ def known_run(trace: Trace, kernel: KernelFactory, oracle: OracleFactory, profil
     for step in script["cases"][0]["steps"]:
         step.pop("expect", None)
     made = _Remembering(kernel())
-    result = replay([parse_script(msgspec.json.encode(script), "the run", profile)], lambda: made, oracle)
+    result = replay([parse_script(msgspec.json.encode(script), "the run", profile)], lambda: made, oracle, profile)
     (case,) = result.cases
     if case.verdict != "passed":
         where = "" if case.step is None else f"call {case.step + 1}: "
