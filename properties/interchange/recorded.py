@@ -77,7 +77,7 @@ def known_run(trace: Trace, kernel: KernelFactory, oracle: OracleFactory, profil
         raise NoRun(f"{where}{case.reason or f'expected {case.expected}, seen {case.seen}'}")
     assert case.trace is not None
     if len(made.states) != len(case.trace.steps) + 1:
-        raise NoRun("its states can't be told apart")
+        raise NoRun("it has more states than calls")
     return KnownRun(case.trace, tuple(made.states))
 
 
