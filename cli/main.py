@@ -18,6 +18,7 @@ from sendright.cli.calls import calls
 from sendright.cli.check import check
 from sendright.cli.check_server import check_server
 from sendright.cli.compare import compare
+from sendright.cli.export import export
 from sendright.cli.graph import graph
 from sendright.cli.help import help_text
 from sendright.cli.mutants import mutants
@@ -59,7 +60,7 @@ app = typer.Typer(
     "3 the checked kernel, or sendright itself, crashed or hung · 4 undetermined · 130 interrupted (129, 143: by SIGHUP, SIGTERM). "
     "sendright COMMAND --help describes a command, with examples.",
 )
-for command in (check, prove, policy, replay, check_server, compare, audit, synthesize, mutants):
+for command in (check, prove, policy, replay, export, check_server, compare, audit, synthesize, mutants):
     app.command(help=help_text(command))(interruptible(command))
 for quick in (graph, calls, profiles, trace_spec):
     app.command(help=help_text(quick))(quick)

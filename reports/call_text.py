@@ -65,13 +65,17 @@ def outputs_in_words(moment: Moment) -> tuple[Named, ...]:
 
 
 def call_line(step: Step, profile: str) -> str:
-    """The call on one line: ``t0: mach_port_allocate(task = 6, right = RECEIVE) → KERN_SUCCESS``."""
+    """The call and its code on one line: ``t0: mach_port_allocate(task = 6, right = RECEIVE) → KERN_SUCCESS``."""
+    return f"t{step.task}: {made_call(step, profile)} → {answer_in_words(step)}{', and waits' if step.code in IN_PROGRESS else ''}"
+
+
+def made_call(step: Step, profile: str) -> str:
+    """The call with its arguments on one line."""
     types = _argument_types(step.call)
     arguments = ", ".join(f"{name} = {_value(types.get(name), value, profile)}" for name, value in step.arguments.items())
     shortage = f" with the kernel's allocation no. {step.shortage} failing" if step.shortage else ""
     stopped = " stopped between its steps" if step.stop else ""
-    call = f"resumes {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
-    return f"t{step.task}: {call} → {answer_in_words(step)}{', and waits' if step.code in IN_PROGRESS else ''}"
+    return f"resumes {step.call}" if step.resume else f"{step.call}({arguments}){shortage}{stopped}"
 
 
 @cache

@@ -59,6 +59,9 @@ _SIGNS = (
     rb'\{\s*"format":\s*"mach-cases/1",\s*"source":\s*\{\s*"generator":\s*"sendright"',
     rb'\{"generator":"sendright",',  # a synthesized log
     rb"(//|#) written by sendright\n",  # DOT, and a synthesized listing
+    rb"%% written by sendright\n",  # Mermaid
+    rb"/\* written by sendright \*/\n",  # a program in C
+    rb'\{\s*"#meta":\s*\{\s*"format":\s*"ITF",\s*"source":\s*"sendright"',
     rb"; written by sendright\n",  # SMT-LIB
     rb'\{\s*"format":\s*"sendright-smtlib/',
     rb"<!-- written by sendright -->\n# ",  # a page of the score of mutants

@@ -1,4 +1,4 @@
-"""The derivation graph as files: DOT for Graphviz, GraphML for everything else."""
+"""The derivation graph as files: DOT for Graphviz, Mermaid for pages, GraphML for everything else."""
 
 from __future__ import annotations
 
@@ -52,6 +52,36 @@ def dot(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None)
     return "\n".join([*lines, "}", ""])
 
 
+_BRACKETS: Mapping[type, tuple[str, str]] = {
+    Boot: ("(((", ")))"),
+    TaskNode: ("[[", "]]"),
+    PortNode: ("(", ")"),
+    RightNode: ("[", "]"),
+    TokenNode: ("{{", "}}"),
+    MessageNode: ("[/", "/]"),
+}
+
+
+def mermaid(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
+    """The derivation graph, or a part of it, as a flowchart in Mermaid's language. Colours and ``shows`` as for
+    ``dot``."""
+    lines = ["%% written by sendright", "flowchart LR"]
+    names = _names(graph)
+    styles: dict[str, list[str]] = {}
+    for node, name in names.items():
+        opening, closing = _BRACKETS[type(node)]
+        lines.append(f'  {name}{opening}"{_entities(_label(node, shows))}"{closing}')
+        if _is_unexplained(graph, node):
+            styles.setdefault("stroke:#b00020,color:#b00020,stroke-width:2px", []).append(name)
+        elif "until" in graph.nodes[node]:
+            styles.setdefault("stroke:#767676,color:#767676", []).append(name)
+    for source, target, edge in graph.edges(data=True):
+        lines.append(f'  {names[source]} -->|"{_entities(edge_in_words(edge))}"| {names[target]}')
+    for number, (style, of) in enumerate(styles.items()):
+        lines += [f"  classDef c{number} {style}", f"  class {','.join(of)} c{number}"]
+    return "\n".join([*lines, ""])
+
+
 def graphml(graph: nx.MultiDiGraph[Node], shows: Collection[ViewPart] | None = None) -> str:
     """The derivation graph, or a part of it, in GraphML.
 
@@ -99,6 +129,11 @@ def _is_unexplained(graph: nx.MultiDiGraph[Node], node: Node) -> bool:
 
 def _quoted(text: str) -> str:
     return '"' + _printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _entities(text: str) -> str:
+    """``text`` in which every character that means something to Mermaid is an entity."""
+    return "".join(letter if letter.isalnum() or letter in " .,_-" else f"#{ord(letter)};" for letter in _printable(text))
 
 
 def _printable(text: str) -> str:

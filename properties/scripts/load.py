@@ -16,6 +16,7 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
+from sendright.properties.interchange.itf_reader import BadItf, is_itf, script_of_itf
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm, in_words
 from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
@@ -70,7 +71,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_script(path: Path | str, profile_override: Profile | None = None) -> Script:
-    """Read the script in the file at ``path``.
+    """Read the script in the file at ``path``, or the run in the Informal Trace Format.
 
     With a ``profile_override``, the profiles in the file are ignored. Raises BadScript for everything that can be wrong
     with the file: missing, unreadable, not JSON, of the wrong form, with an unknown profile or symbol.
@@ -87,6 +88,8 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     """Read a script from the bytes of a file; messages and results name it ``path``. Raises BadScript."""
     path = Path(path)
     data = _parse_json(content, path)
+    if is_itf(data):
+        data = _script_of_itf(data, path)
     cases = data.get("cases") if isinstance(data, dict) and not isinstance(data, _DuplicateKey) else None
     whole = {**data, "cases": _ANY_CASE} if isinstance(cases, list) else data
     _check_tree(whole, path)
@@ -102,6 +105,19 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     assert isinstance(cases, list)
     read = tuple(_read_cases(form, cases, path, profile_override))
     return Script(path=str(path), cases=read, servers=tuple(_servers_of(form, path, profile_override)))
+
+
+def _script_of_itf(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The script that makes the calls of a trace in the Informal Trace Format. Raises BadScript."""
+    from sendright.model.execution.oracle import Oracle
+
+    _check_tree(data, path)
+    try:
+        script = script_of_itf(data, lambda profile: Oracle(profile).snapshot())
+    except BadItf as error:
+        raise BadScript(path, str(error), error.place) from None
+    read: dict[str, Any] = json.loads(msgspec.json.encode(script))
+    return read
 
 
 def _check_servers(servers: Any, path: Path) -> None:

@@ -12,6 +12,7 @@ import mmap
 import os
 import struct
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,19 +43,10 @@ class Machine:
         # QEMU has the files open, so they can be removed now.
 
     def _start(self, files: Files, directory: Path, boot_seconds: float) -> None:
-        # QEMU splits this value at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.
-        driver, console, memory = directory / "driver", directory / "console", directory / "memory"
-        driver.symlink_to(files.driver.absolute())
+        console, memory = directory / "console", directory / "memory"
         console.touch()
-        module = f"{driver} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)"
-        command = [
-            *(files.qemu, "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-vga", "none", "-net", "none", "-nodefaults"),
-            # The guest's time is the number of its instructions: it never waits for hardware, and every run is the same.
-            *("-icount", "shift=5,sleep=off"),
-            *("-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"),
-            *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
-            *("-serial", f"file:{console}", "-serial", "stdio"),
-        ]
+        shared = ["-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"]
+        command = boot_command(files, directory, [*shared, "-serial", f"file:{console}", "-serial", "stdio"])
         self._console = console.open("rb")
         self._close = weakref.finalize(self, self._console.close)
         self._memory: _Shared | None = None
@@ -120,6 +112,24 @@ class Machine:
         self._console.seek(0)
         lines = [" ".join(line.split()) for line in self._console.read().decode("latin-1").splitlines()]
         return next((line for word in _PANIC for line in lines if word in line.lower()), None)
+
+
+def boot_command(files: Files, directory: Path, more: Sequence[str]) -> list[str]:
+    """QEMU's command that boots the kernel with ``files.driver`` as its only program.
+
+    Puts a link into ``directory``.
+    """
+    # QEMU splits the module's line at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.
+    driver = directory / "driver"
+    driver.symlink_to(files.driver.absolute())
+    module = f"{driver} ${{host-port}} ${{device-port}} $(task-create) $(task-resume)"
+    return [
+        *(files.qemu, "-m", str(MEGABYTES), "-nographic", "-no-reboot", "-vga", "none", "-net", "none", "-nodefaults"),
+        # The guest's time is the number of its instructions: it never waits for hardware, and every run is the same.
+        *("-icount", "shift=5,sleep=off"),
+        *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
+        *more,
+    ]
 
 
 class _Shared:

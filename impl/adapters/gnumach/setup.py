@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from sendright.impl.adapters.gnumach.building import build_module
 from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, directory, driver_in, files, kernel_in
 from sendright.impl.adapters.gnumach.machine import Machine
-from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch, run
-from sendright.impl.adapters.gnumach.recipe import FLAGS, LINK, SOURCE, calls_header, recipe
+from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch
+from sendright.impl.adapters.gnumach.recipe import SOURCE, calls_header, recipe
 from sendright.mach.keeper import temporary_directory
 from sendright.mach.kernel.implementation import ImplementationCrash
 
@@ -103,20 +103,5 @@ def _stamp() -> str:
 
 
 def _build(build: Path, usr: Path) -> None:
-    (build / "mig").mkdir()
     (build / "calls.h").write_text(calls_header())
-    headers = usr / "include" / "i386-linux-gnu"
-    for name in _STUBS:
-        stub = Path(name).name
-        command = [str(usr / "bin" / "i686-gnu-mig"), f"-I{headers}", "-n", "-user", f"mig/{stub}.user.c", "-header", f"mig/{stub}.h"]
-        run([*command, str(headers / f"{name}.defs")], "generating stubs", build, os.environ | {"CC": "gcc -m32"})
-    compiler = run(["gcc", "-m32", "-print-file-name=include"], "asking for the compiler's headers").strip()
-    library = run(["gcc", "-m32", "-print-libgcc-file-name"], "asking for the compiler's library").strip()
-    own, others = ["-I.", f"-I{SOURCE}"], ["-isystem", compiler, "-isystem", str(SOURCE / "freestanding"), "-isystem", str(headers)]
-    sources = sorted(str(path) for path in SOURCE.glob("*.[cS]"))
-    stubs = [f"mig/{Path(name).name}.user.c" for name in _STUBS]
-    hint = "compiling the driver (gcc-multilib must be installed)"
-    run(["gcc", *FLAGS, "-Wall", "-Wextra", "-Werror", *own, *others, "-c", *sources], hint, build)
-    run(["gcc", *FLAGS, "-w", "-DMIG_EOPNOTSUPP", *own, *others, "-c", *stubs], hint, build)
-    objects = sorted(path.name for path in build.glob("*.o"))
-    run(["gcc", *LINK, "-o", "driver", *objects, library], "linking the driver", build)
+    build_module("driver", build, usr, sorted(str(path) for path in SOURCE.glob("*.[cS]")), _STUBS)
