@@ -54,9 +54,9 @@ def export(
     """Write a recorded run for another tool: a model checker's trace, a C program, a diagram, a graph, a fuzzer's
     program.
 
-    [bold]itf[/bold] is the Informal Trace Format of Apalache and Quint; sendright replay reads it, too. [bold]c[/bold]
-    is a program that makes the calls and says PASS or FAIL of each step: it expects what the profile's kernel has to do,
-    also where the recorded run went wrong. [bold]mermaid[/bold] is a sequence diagram; [bold]mermaid-graph[/bold],
+    [bold]itf[/bold] is the Informal Trace Format of Apalache and Quint. sendright replay reads it, too. [bold]c[/bold]
+    is a program that makes the calls and says PASS or FAIL of each step. It expects what the profile's kernel has to
+    do, also where the recorded run went wrong. [bold]mermaid[/bold] is a sequence diagram; [bold]mermaid-graph[/bold],
     [bold]dot[/bold] and [bold]graphml[/bold] are the graph of where each right came from. [bold]syzkaller[/bold] is a
     program of XNU's Mach traps. What a form can't express is said on standard error, and in the file.
 
@@ -71,7 +71,7 @@ def export(
 
       0  the file is written; with --run, the program says PASS
       1  with --run: a step FAILs on the live kernel
-      2  the input or the command line is wrong, or nothing of the run, or not the call that went wrong, can be expressed
+      2  the input or the command line is wrong, or no call, or not the one that went wrong, can be expressed
       3  with --run: the kernel crashed or hung
       4  with --run: undetermined, because the program doesn't express the whole run
     """

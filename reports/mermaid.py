@@ -10,7 +10,7 @@ from sendright.reports.call_text import made_call
 from sendright.reports.escape import one_line
 
 LONGEST = 400
-"""Letters of one message; longer ones are cut, since a diagram is no place for them."""
+"""Letters of one message; longer ones are cut, to keep the diagram small."""
 MOST_STEPS = 500
 """Mermaid itself refuses larger diagrams."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sendright.mach.kernel.implementation import Implementation
     from sendright.mach.results.checks import CheckResult
 
-__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure", "pytest_report_header"]
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure", "pytest_report_header", "pytest_sessionstart"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +44,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of the tests that the plugin adds."""
     config.addinivalue_line("markers", "sendright: a call of the kernel that --sendright-sut names (select these tests with -m sendright)")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Build the kernel that the options name, so that a wrong option is said before pytest collects or starts
+    workers."""
+    if _names_kernel(session.config):
+        from sendright.api.pytest_plugin.options import options_of
+
+        _ = options_of(session.config).limited
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -18,7 +18,6 @@ import pytest
 from sendright.api.checking import checked_result
 from sendright.api.failures import NotConforming, SendrightFailure
 from sendright.api.pytest_plugin.options import Options, options_of
-from sendright.cli.bad_input import BadInput
 from sendright.mach.kernel.capabilities import capabilities_of
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import CheckResult, OtherFailure
@@ -35,11 +34,7 @@ MINIMIZE_SECONDS = 10.0
 def items_of(session: pytest.Session) -> Iterator[pytest.Item]:
     """The tests for the kernel that the options name, in each profile that they name. Raises UsageError."""
     options = options_of(session.config)
-    for name in options.profiles:
-        try:
-            profile = options.subject.limited(name, exact_limits=False)
-        except BadInput as error:
-            raise pytest.UsageError(f"--sendright-profile: {str(error).removeprefix('--profile: ')}") from error
+    for profile in options.limited:
         suite = Suite.from_parent(session, name=f"{options.sut} as {profile.name}", nodeid=f"sendright::{options.sut}::{profile.name}")
         suite.begin(options, profile)
         report = suite.ihook.pytest_make_collect_report(collector=suite)
@@ -54,8 +49,6 @@ class Suite(pytest.Collector):
         """Set what is checked."""
         self.options, self.profile = options, profile
         self.add_marker(pytest.mark.sendright)
-        if self.config.pluginmanager.hasplugin("xdist"):
-            self.add_marker(pytest.mark.xdist_group(self.nodeid))  # with --dist loadgroup one process makes the check
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for booting, and one for each call."""

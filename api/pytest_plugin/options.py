@@ -12,6 +12,7 @@ import pytest
 
 from sendright.api.subject import KernelSource, Subject, subject_of
 from sendright.cli.bad_input import BadInput
+from sendright.mach.kernel.profiles import Profile
 from sendright.properties.check import EXAMPLES, SEED, STEPS
 
 _DEFAULTS = {"examples": EXAMPLES, "steps": STEPS, "seed": SEED}
@@ -58,6 +59,17 @@ class Options:
             return subject_of(self.kernel)
         except BadInput as error:
             raise pytest.UsageError(f"--sendright-sut: {error}") from error
+
+    @cached_property
+    def limited(self) -> list[Profile]:
+        """The profiles, with the limits to use. Raises UsageError."""
+        found: list[Profile] = []
+        for name in self.profiles:
+            try:
+                found.append(self.subject.limited(name, exact_limits=False))
+            except BadInput as error:
+                raise pytest.UsageError(f"--sendright-profile: {str(error).removeprefix('--profile: ')}") from error
+        return found
 
     def _imported(self) -> KernelSource:
         module, _, name = self.sut.partition(":")

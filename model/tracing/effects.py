@@ -1,4 +1,4 @@
-"""The effect of a case in words, read off the updates that its effect makes to the state. Nothing is written by hand."""
+"""The effect of a case in words, read off the updates that it makes to the state. Nothing is written by hand."""
 
 from __future__ import annotations
 

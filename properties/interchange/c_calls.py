@@ -1,4 +1,4 @@
-"""How calls are written in C, for GNU Mach and for kernels with XNU's interfaces (also OSF's, whose headers are alike)."""
+"""How calls are written in C: for GNU Mach, and for kernels with XNU's interfaces (or OSF's, which are alike)."""
 
 from __future__ import annotations
 

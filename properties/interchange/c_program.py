@@ -1,8 +1,8 @@
 """A run as one program in C, which makes each call, and says of each step PASS or FAIL.
 
-For GNU Mach the program is a boot module: it contains sendright's driver (``impl/adapters/gnumach/driver``), so each task
-of the run is a Mach task, which makes its own calls. With XNU's interfaces the first task of the run is the program's
-process. A step that can't be expressed ends the program with NOT EXPRESSED and the reason.
+For GNU Mach the program is a boot module. It contains sendright's driver (``impl/adapters/gnumach/driver``), so each
+task of the run is a Mach task, which makes its own calls. With XNU's interfaces the first task of the run is the
+program's process. A step that can't be expressed ends the program with NOT EXPRESSED and the reason.
 """
 
 from __future__ import annotations

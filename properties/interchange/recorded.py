@@ -70,14 +70,14 @@ def known_run(trace: Trace, kernel: KernelFactory, oracle: OracleFactory, profil
     for step in script["cases"][0]["steps"]:
         step.pop("expect", None)
     made = _Remembering(kernel())
-    result = replay([parse_script(msgspec.json.encode(script), "the run", profile)], lambda: made, oracle)
+    result = replay([parse_script(msgspec.json.encode(script), "the run", profile)], lambda: made, oracle, profile)
     (case,) = result.cases
     if case.verdict != "passed":
         where = "" if case.step is None else f"call {case.step + 1}: "
         raise NoRun(f"{where}{case.reason or f'expected {case.expected}, seen {case.seen}'}")
     assert case.trace is not None
     if len(made.states) != len(case.trace.steps) + 1:
-        raise NoRun("its states can't be told apart")
+        raise NoRun("it has more states than calls")
     return KnownRun(case.trace, tuple(made.states))
 
 

@@ -1,9 +1,9 @@
 """A run as a program for the fuzzer syzkaller, made of XNU's Mach traps.
 
 syzkaller's own descriptions of Darwin (``sys/darwin`` of https://github.com/google/syzkaller, commit 1e72964) have no
-Mach trap, and its executor makes BSD's calls only. So ``descriptions`` describes the traps as variants of one pseudo-call,
-``syz_mach_trap``, which ``docs/examples/syzkaller/common_mach.h`` implements. The numbers of the traps are those of
-``osfmk/kern/syscall_sw.c`` of XNU 11417.
+Mach trap, and its executor makes BSD's calls only. So ``descriptions`` describes the traps as variants of one
+pseudo-call, ``syz_mach_trap``. ``docs/examples/syzkaller/common_mach.h`` implements it. The numbers of the traps are
+those of ``osfmk/kern/syscall_sw.c`` of XNU 11417.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -166,6 +167,15 @@ def test_wrong_options_are_usage_errors(user: pytest.Pytester, arguments: tuple[
     done = user.runpytest_inprocess(*arguments, "-p", "no:cacheprovider")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     (done.stderr if any("ERROR" in line for line in done.stderr.lines) else done.stdout).fnmatch_lines([words])
+
+
+def test_with_xdist_one_process_makes_the_check_and_wrong_options_are_said_too(user: pytest.Pytester) -> None:
+    workers = ("-p", "xdist", "-n", "2", "--dist", "loadscope", "--strict-markers", "-v")
+    done = user.runpytest_subprocess("--sendright-sut", "small_kernel:SmallKernel", *workers, *FEW[:-2])
+    done.assert_outcomes(passed=4)
+    assert len({line.partition("]")[0] for line in done.stdout.lines if re.match(r"\[gw\d\].*PASSED", line)}) == 1
+    wrong = user.runpytest_subprocess("--sendright-sut", "nowhere:Kernel", *workers, *FEW[:-2])
+    assert wrong.ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_an_unused_plugin_imports_nothing(pytester: pytest.Pytester) -> None:

@@ -106,7 +106,7 @@ def test_links_lead_to_pages(pages: dict[str, str]) -> None:
         assert str(target) in every or (DOCS / target).exists(), (path, link)
 
 
-@pytest.mark.parametrize("guide", ["add-a-call.md", "state-an-invariant.md"])
+@pytest.mark.parametrize("guide", ["add-a-call.md", "state-an-invariant.md", "plug-in-your-kernel.md", "tutorial.md", "concepts.md"])
 def test_what_the_guides_speak_of_exists(guide: str) -> None:
     text = (DOCS / guide).read_text()
     for path in re.findall(r"`((?:mach|model|impl|properties|docs|tests)/[\w/.]*\w)`", text):

@@ -60,7 +60,7 @@ def outputs(page: str, directory: Path, without: tuple[str, ...] = ()) -> list[s
 
 def comparable(text: str) -> str:
     """An output without what differs from run to run: times, and where lines end because of them."""
-    return " ".join(re.sub(r"\b\d+(\.\d+)? s\b", "… s", text).split())
+    return re.sub(r"\b\d+(\.\d+)? s\b", "… s", " ".join(text.split()))
 
 
 def agrees(block: Block, output: str) -> bool:

@@ -115,7 +115,10 @@ class Machine:
 
 
 def boot_command(files: Files, directory: Path, more: Sequence[str]) -> list[str]:
-    """QEMU's command that boots the kernel with ``files.driver`` as its only program. Puts a link into ``directory``."""
+    """QEMU's command that boots the kernel with ``files.driver`` as its only program.
+
+    Puts a link into ``directory``.
+    """
     # QEMU splits the module's line at commas, and GNU Mach's boot script at spaces: the driver gets a plain name.
     driver = directory / "driver"
     driver.symlink_to(files.driver.absolute())

@@ -1,4 +1,4 @@
-"""Runs a program that ``sendright export`` wrote on GNU Mach under QEMU: compiles it, boots it, and reads what it says."""
+"""Runs a program of ``sendright export`` on GNU Mach under QEMU: compiles it, boots it, and reads what it says."""
 
 from __future__ import annotations
 

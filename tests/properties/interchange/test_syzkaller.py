@@ -86,8 +86,8 @@ def test_programs_of_recorded_runs_are_of_the_language(profile: str) -> None:
         assert calls + len(program.missing) == len(trace.steps), "no call is silently left out"
         assert all(f"call {each.step + 1} ({each.call})" in program.text for each in program.missing)
         made, left = made + calls, left + len(program.missing)
-    assert made > 5
-    assert left > 5
+    assert made >= 3
+    assert left >= 3
 
 
 def test_a_run_of_traps_keeps_its_names_and_says_what_has_no_trap() -> None:
