@@ -11,7 +11,7 @@ import pytest
 from support.places import ROOT
 from support.prose import LONGEST, UNPLAIN
 
-SOURCES = sorted(path for package in ("impl", "mach", "model", "properties") for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(path for package in ("impl", "mach", "model", "plugins", "properties") for path in (ROOT / package).rglob("*.py"))
 
 PARTICIPLES = re.compile(r"^_?(Given|Known|Shown|Told|Seen|Asked|Presumed|Counted|Bound|Broken|Named|Waiting|Minimized|Malformed|Unfinished)$")
 """Names that say what happened to a thing, and not what it is."""
