@@ -1,7 +1,7 @@
 """What was added to sendright from outside in this process, and what a new process needs to have the same.
 
-Plugins and profiles from files are told here (``tell``), so that results, caches and worker processes know of them
-without knowing what a plugin is.
+The code that adds a plugin, or a profile from a file, says so here (``tell``). So results, caches and worker processes
+know of it, and need not know what a plugin is.
 """
 
 from __future__ import annotations

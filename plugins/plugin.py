@@ -89,7 +89,7 @@ class Plugin:
         if not isinstance(signature, Signature):
             raise self._bad(f"call: {_short(signature)} is not a sendright.mach.signatures.Signature")
         if not _CALL_NAME.fullmatch(signature.name):
-            raise self._bad(f"call: {signature.name!r} is no name of a call (small letters, digits and underscores)")
+            raise self._bad(f"call: {signature.name!r} isn't a name for a call (small letters, digits and underscores)")
         self._add("call", signature.name, signature, applies=_function(applies, "applies"))
 
     def rule(self, name: str = "", /, **options: Any) -> Callable[[F], F]:
@@ -256,5 +256,5 @@ def _text(value: str, what: str) -> str:
 
 def _named(name: str, what: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PluginError(f"{what}: {_short(name)} is no name (letters, digits, dots and dashes, at most 64)")
+        raise PluginError(f"{what}: {_short(name)} isn't a name (letters, digits, dots and dashes, at most 64)")
     return name

@@ -8,7 +8,7 @@ from sendright.plugins.plugin import Declared, Plugin
 
 
 def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
-    """Add a fault. The error of a kernel that can't be made is told when it is made."""
+    """Add a fault. Whether its kernel can be made shows when it is made."""
     from sendright.impl.faults import FAULTS, Fault
 
     build = guarded(plugin.name, one.words, one.value)

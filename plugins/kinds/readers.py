@@ -47,4 +47,4 @@ def _check(fact: Any) -> None:
     from sendright.mach.results.facts import Fact
 
     if not isinstance(fact, Fact):
-        raise PluginError(f"yields {type(fact).__name__}, which is no fact (sendright.mach.results.facts)")
+        raise PluginError(f"yields {type(fact).__name__}, which isn't a fact (sendright.mach.results.facts)")

@@ -50,6 +50,6 @@ def test_its_profile_is_one(written: Path) -> None:
 def test_the_example_has_a_module_for_each_kind_on_the_page() -> None:
     shown = set(re.findall(r"^@?plugin\.(\w+)\(", "\n".join(blocks("python")), re.MULTILINE))
     text = "\n".join(path.read_text() for path in (EXAMPLE / "sendright_example").glob("*.py"))
-    assert shown == set(re.findall(r"^@?plugin\.(\w+)\(", text, re.MULTILINE)) - {"profile_file"}
+    assert shown == set(re.findall(r"^@?plugin\.(\w+)\(", text, re.MULTILINE)) - {"profile_file", "witnesses"}
     [entry] = [block for block in blocks("toml") if "entry-points" in block]
     assert entry.splitlines()[0] in (EXAMPLE / "pyproject.toml").read_text()

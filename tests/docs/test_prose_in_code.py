@@ -11,7 +11,8 @@ import pytest
 from support.places import ROOT
 from support.prose import LONGEST, UNPLAIN
 
-SOURCES = sorted(path for package in ("api", "impl", "mach", "model", "package", "properties") for path in (ROOT / package).rglob("*.py"))
+PACKAGES = ("api", "impl", "mach", "model", "package", "plugins", "properties")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 PARTICIPLES = re.compile(r"^_?(Given|Known|Shown|Told|Seen|Asked|Presumed|Counted|Bound|Broken|Named|Waiting|Minimized|Malformed|Unfinished)$")
 """Names that say what happened to a thing, and not what it is."""

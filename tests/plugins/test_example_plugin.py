@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.dask import dask_cluster
 from support.plugins import EXAMPLE, answered, python, sendright
 
 PLUGIN = ("--plugin", "sendright_example")
@@ -67,6 +68,30 @@ def test_a_call_is_proved(tmp_path: Path) -> None:
     assert {"invariant 1001", "step invariant 1002", "invariant 8", "theorem 2"} <= proved
 
 
+def test_proofs_rest_on_the_plugin(tmp_path: Path) -> None:
+    """The cache's key, and what a Dask worker compares, differ with a plugin, and again with another version of it."""
+    package = tmp_path / "own"
+    shutil.copytree(EXAMPLE, package)
+    code = """
+import json
+from sendright.mach.extensions import prepared
+from sendright.model.proof.solver.cache import rests_on
+from sendright.plugins import load
+without = rests_on()
+load("sendright_example")
+print(json.dumps([without, rests_on(), list(prepared().digests)]))
+"""
+    first = python(code, tmp_path, package)
+    assert python(code, tmp_path, package) == first
+    faults = package / "sendright_example" / "faults.py"
+    faults.write_text(faults.read_text() + "\n# another version\n")
+    second = python(code, tmp_path, package)
+    assert first[0] == second[0]
+    assert len({first[0], first[1], second[1]}) == 3
+    assert first[2] != second[2]
+
+
+@pytest.mark.heavy
 def test_a_changed_plugin_is_proved_again(tmp_path: Path) -> None:
     package = tmp_path / "own"
     shutil.copytree(EXAMPLE, package)
@@ -82,6 +107,19 @@ def test_a_changed_plugin_is_proved_again(tmp_path: Path) -> None:
     with (package / "sendright_example" / "faults.py").open("a") as file:
         file.write("\n# another version\n")
     assert cached() == {False}
+
+
+@pytest.mark.heavy
+def test_workers_of_a_cluster_have_the_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a worker that has it doesn't prove for a client that hasn't."""
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLE))
+    proving = ("prove", "-q", "--call", "mach_port_type", "--invariant", "1001")
+    with dask_cluster(tmp_path, 1) as (address, _, _):
+        data = answered(sendright(*proving, *PLUGIN, "--json", "--on", address, at=tmp_path), 0)
+        assert "invariant 1001" in {one["property"] for one in data["obligations"]}
+        without = sendright("prove", "-q", "--call", "mach_port_type", "--invariant", "8", "--on", address, at=tmp_path)
+    assert without.returncode == 2
+    assert "example: a worker process has another version of it, or doesn't share it (start the workers again)" in without.stderr
 
 
 def test_an_invariant_is_refuted_where_it_is_wrong(tmp_path: Path) -> None:

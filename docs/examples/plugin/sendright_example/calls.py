@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import z3
@@ -56,3 +57,6 @@ def is_dead(kernel: Any, caller: Task, task: Task | None, name: int) -> Result:
     """Say whether ``name`` is a dead name. KERN_INVALID_TASK, KERN_INVALID_NAME."""
     entry = entry_of(space_of(task), name)
     return Result(ReturnCode.KERN_SUCCESS, {"dead": int(entry.kind is SlotKind.DEAD_NAME)})
+
+
+plugin.witnesses(Path(__file__).with_name("witnesses.json"))
