@@ -28,7 +28,7 @@ SHOWN = 160
 def accept(
     report: Annotated[Path, typer.Argument(metavar="SARIF", help="A report.sarif of check, replay, prove, policy or audit.")],
     baseline: Annotated[Path, typer.Option("--baseline", metavar="FILE", help="The baseline to add to; it is made if it doesn't exist.")],
-    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who accepts the findings.")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="The person who accepts the findings.")],
     why: Annotated[str, typer.Option("--why", metavar="WORDS", help="Why they are accepted.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day on which they are accepted, as 2030-12-31.")],
     only: Annotated[
@@ -43,8 +43,8 @@ def accept(
 
     [bold]Examples[/bold]
 
-      sendright accept sendright-report/report.sarif --baseline accepted.toml --by "Ann" --why "issue 12" --until 2030-12-31
-      sendright accept audit.sarif --baseline accepted.toml --only audit:0123456789abcdef --by Ann --why "a test host" --until 2030-12-31
+      sendright accept sendright-report/report.sarif --baseline b.toml --by Ann --why "issue 12" --until 2030-12-31
+      sendright accept audit.sarif --only audit:0123456789abcdef --baseline b.toml --by Ann --why ok --until 2030-12-31
 
     [bold]Exit status[/bold]
 
@@ -57,7 +57,7 @@ def accept(
     try:
         last = date.fromisoformat(until if len(until) == 10 else "")
     except ValueError:
-        raise BadInput(f"--until: {until!r} is no day (write it as 2030-12-31)") from None
+        raise BadInput(f"--until: {until!r} isn't a day (write it as 2030-12-31)") from None
     if last < today():
         raise BadInput(f"--until: {until} is over (name a day to come)")
     found = _findings(report)

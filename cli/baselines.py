@@ -47,7 +47,7 @@ def parse_baseline(data: dict[str, Any], path: Path) -> Baseline:
         raise wrong(unknown_key(key, ("format", "accepted")))
     entries = data.get("accepted", [])
     if not isinstance(entries, list) or len(entries) > MOST:
-        raise wrong(f"accepted is no list of at most {MOST:,} entries: begin each entry with [[accepted]]")
+        raise wrong(f"accepted isn't a list of at most {MOST:,} entries: begin each entry with [[accepted]]")
     read: dict[str, Accepted] = {}
     for number, entry in enumerate(entries, 1):
         where = f"entry {number}"
@@ -61,7 +61,7 @@ def parse_baseline(data: dict[str, Any], path: Path) -> Baseline:
         words = {key: entry.get(key, "") for key in _KEYS if key != "until"}
         for key, value in words.items():
             if not isinstance(value, str) or len(value) > LONGEST or (key in _NEEDED and not value.strip()):
-                raise wrong(f"{where}: {key} is no text of 1 to {LONGEST:,} characters: say {_WHAT[key]}")
+                raise wrong(f"{where}: {key} isn't a text of 1 to {LONGEST:,} characters: say {_WHAT[key]}")
         accepted = Accepted(until=_day(entry["until"], lambda what, where=where: wrong(f"{where}: {what}")), **words)
         if accepted.fingerprint in read:
             raise wrong(f"{where}: {accepted.fingerprint} is there twice: remove one of them")
@@ -85,7 +85,7 @@ def _day(value: object, wrong: Any) -> str:
     try:
         return date.fromisoformat(value if isinstance(value, str) and len(value) == 10 else "").isoformat()
     except ValueError:
-        raise wrong("until is no day: write it as 2030-12-31") from None
+        raise wrong("until isn't a day: write it as 2030-12-31") from None
 
 
 def unknown_key(key: str, known: tuple[str, ...] | list[str]) -> str:

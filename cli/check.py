@@ -129,7 +129,7 @@ def check(
         verbose=verbose,
     )
     outputs.prepare([baseline] if baseline else [])
-    kept = None if no_database else _database(database)
+    kept, why_not = (None, "") if no_database else _database(database)
     kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])
     earlier = kept.runs(kernel, kernel_profile.name) if kept else []
     keep_specification(not no_cache)
@@ -162,6 +162,8 @@ def check(
             )
     except WorkersDied as error:
         raise NotThere(str(error)) from error
+    if kept is None and why_not and _failing(result):
+        complain(f"failing runs are not kept: {why_not}")
     if kept is not None and not kept.keep(kernel, kernel_profile.name, _failing(result)):
         complain(f"failing runs are not kept: {kept.folder} can't be written to (make it writable, or choose another folder with --database)")
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
@@ -172,19 +174,18 @@ def check(
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 
-def _database(folder: Path | None) -> FailureDatabase | None:
-    """The database of failing runs in the folder that the user named, or in their own; None, and a line that says why,
-    if they can have none. Raises BadInput if the named folder can't be used."""
+def _database(folder: Path | None) -> tuple[FailureDatabase | None, str]:
+    """The database of failing runs in the folder that the user named, or in their own; None, and why, if they can have
+    none. Raises BadInput if the named folder can't be used."""
     from sendright.mach.own_files import Unusable
     from sendright.properties.checking.failures import FailureDatabase
 
     try:
-        return FailureDatabase(folder)
+        return FailureDatabase(folder), ""
     except Unusable as error:
         if folder is not None:
             raise BadInput(f"--database: {error}") from error
-        complain(f"failing runs are not kept: {error}")
-        return None
+        return None, str(error)
 
 
 def _failing(result: CheckResult) -> list[Trace]:

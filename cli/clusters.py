@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[Cluster | None]:
-    """The Dask cluster at ``address``; None without one. Raises BadInput for what is no address, and NotThere."""
+    """The Dask cluster at ``address``; None without one. Raises BadInput for what isn't an address, and NotThere."""
     if address is None:
         yield None
         return
@@ -38,7 +38,7 @@ def cluster(address: str | None) -> Iterator[Cluster | None]:
 
 def greet(address: str | None) -> None:
     """See whether a scheduler listens at ``address``, which takes no preparation: so it is done first. Raises BadInput
-    for what is no address, and NotThere."""
+    for what isn't an address, and NotThere."""
     if address is None:
         return
     from sendright.model.proof.processes.greeting import BadAddress, NoCluster, greeted

@@ -20,7 +20,7 @@ from sendright.cli.baselines import read_toml, unknown_key
 NAME = "pyproject.toml"
 LARGEST = 4 << 20
 NOT_CONFIGURABLE = ("help", "version", "list-faults", "list-rules", "list-formats")
-"""Options that do something else than the command: nobody wants them always."""
+"""Options that do something else than the command."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ def read_configuration(path: Path | None, commands: Mapping[str, Any]) -> Config
         return Configuration(None, found)
     table = read_toml(path, LARGEST, "configuration")["tool"]["sendright"]
     if not isinstance(table, dict):
-        raise BadInput(f"{path}: tool.sendright is no table (write it as [tool.sendright])")
+        raise BadInput(f"{path}: tool.sendright isn't a table (write it as [tool.sendright])")
     options = {name: dict(options_of(command)) for name, command in commands.items()}
     for key, value in table.items():
         if key in commands and isinstance(value, dict):

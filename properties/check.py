@@ -77,8 +77,8 @@ def check(
     worker_factory: Callable[[], Implementation] | None = None,
     pool: Callable[[RunnerFactory], Pool[Part, Found]] | None = None,
 ) -> CheckResult:
-    """Make the runs that failed ``earlier``, the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
-    stop at the first failure and minimize it.
+    """Make the runs that failed ``earlier``, the known runs in ``first``, then ``examples`` random runs of at most
+    ``steps`` calls; judge every call; stop at the first failure and minimize it.
 
     A known run leaves out calls that can't be made, since an implementation may choose other names. The same ``seed``
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the

@@ -81,7 +81,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     found_as: str = ""
     """If it is accepted: the level that it has otherwise."""
     acceptable: bool = True
-    """False: it is no fault of what is checked, but says that something wasn't decided."""
+    """False: what is checked isn't at fault. Something wasn't decided."""
 
     @property
     def clause_label(self) -> str:

@@ -115,7 +115,7 @@ def _locations(finding: Finding, result: AnyResult) -> list[dict[str, Any]]:
     if not file and isinstance(result, ReplayResult) and len(result.files) == 1:
         [file] = result.files
     frame = next((match for words in reversed(finding.frames) if (match := _FRAME.fullmatch(words))), None)
-    if frame is not None and not PurePath(frame["file"]).is_absolute():  # an installed package is in nobody's repository
+    if frame is not None and not PurePath(frame["file"]).is_absolute():  # an installed package isn't part of the user's repository
         file, line = frame["file"], int(frame["line"])
     if file:
         place: dict[str, Any] = {"artifactLocation": {"uri": file_uri(file)}}

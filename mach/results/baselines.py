@@ -1,4 +1,4 @@
-"""Findings that somebody has accepted, and how a result's findings compare with them."""
+"""Accepted findings, and how a result's findings compare with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
     fingerprint: str
     by: str
-    """Who has accepted it."""
+    """The person who accepts it."""
     why: str
     until: str
     """The last day on which it is accepted, as YYYY-MM-DD."""
@@ -19,7 +19,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The finding in words, for readers of the baseline."""
 
     def words(self, expired: bool = False) -> str:
-        """Who has accepted it, until when, and why."""
+        """By which person it is accepted, until when, and why."""
         over = ", which is over" if expired else ""
         return f"accepted by {self.by} until {self.until}{over}: {self.why}"
 

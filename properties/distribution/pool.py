@@ -1,4 +1,4 @@
-"""Work for several processes of this machine. Items are given one by one, so that nobody has to hold all of them."""
+"""Work for several processes of this machine. Items are given one by one, so that they needn't all be there at once."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Pool(Protocol[Item, Answer]):
 
 
 def answers_of(pool: Pool[Item, Answer], items: Iterator[Item]) -> Iterator[tuple[Item, Answer | Lost]]:
-    """Every item with its answer, as the answers come; the pool ends after the last one, and when nobody asks for
-    more."""
+    """Every item with its answer, as the answers come; the pool ends after the last one, and when the caller asks for
+    no more."""
     try:
         while True:
             while pool.room:

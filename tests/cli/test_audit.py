@@ -15,7 +15,7 @@ from support.places import SHARED, TESTS
 from support.synthesized import write_log
 
 from sendright.cli.main import main
-from sendright.model.proof.processes import cluster as clusters
+from sendright.model.proof.processes import greeting
 
 REAL = SHARED / "samples"
 
@@ -134,8 +134,8 @@ def test_bad_command_lines(arguments: list[str], words: str, clean: Path, capsys
 
 def test_no_cluster(clean: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(clusters, "TIMEOUT", 1)
-    assert audit(clean, "--on", "tcp://127.0.0.1:9") == 2
+    monkeypatch.setattr(greeting, "TIMEOUT", 1)
+    assert audit(clean, "--on", "tcp://127.0.0.1:9") == 3
     assert "no Dask scheduler answers there" in capsys.readouterr().err
 
 

@@ -34,7 +34,7 @@ def checking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             return result
 
         module = ModuleType("sendright.properties.check")
-        module.check = check  # type: ignore[attr-defined]
+        module.check, module.WorkersDied = check, RuntimeError  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
         return called
 
@@ -68,7 +68,7 @@ def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> N
     assert "Every case of the specification was reached." in text
     assert "1 of 1 situations were reached." in text
     assert "a task ends" not in text, "the page and --json say how often"
-    assert "PASSED: 1,203 judged calls on a kernel in 0.8 s." in text
+    assert "PASSED: 1,203 judged calls on a kernel in 0.8 s. Seed " in text
     checking(msgspec.structs.replace(passing(), cases_missed=("task_info/KERN_SUCCESS/a token",)))
     assert main(["check"]) == 0
     assert "Cases of the specification that were not reached: 1 (-v lists them)." in capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_the_summary(checking: Install, capsys: pytest.CaptureFixture[str]) -> N
     checking(msgspec.structs.replace(passing(), situations_missed=("a task that waits in mach_msg_send ends",)))
     assert main(["check", "-v"]) == 0
     text = capsys.readouterr().out
-    assert "; 1 situation not reached." in text
+    assert "; 1 situation not reached. Seed " in text
     assert "Situations that were not reached (1):\n  a task that waits in mach_msg_send ends" in text
     assert "1 of 2 situations were reached." in text
 

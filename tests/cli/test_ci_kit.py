@@ -111,13 +111,13 @@ def test_a_finding_is_accepted_and_comes_back(capsys: pytest.CaptureFixture[str]
 BASELINES = [
     ("", "not a baseline: it needs the line format"),
     ("x", "not TOML"),
-    ('format = "sendright-baseline/1"\naccepted = 3', "accepted is no list"),
+    ('format = "sendright-baseline/1"\naccepted = 3', "accepted isn't a list"),
     ('format = "sendright-baseline/1"\nacepted = []', "did you mean accepted?"),
     ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = "a"\nuntil = 2030-01-01', "entry 1: why is missing"),
     ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprnt = "check:1"', "entry 1: unknown key 'fingerprnt': did you mean fingerprint?"),
-    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = " "\nwhy = "a"\nuntil = 2030-01-01', "entry 1: by is no text"),
-    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = "b"\nwhy = "a"\nuntil = "soon"', "entry 1: until is no day"),
-    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = "b"\nwhy = 3\nuntil = 2030-01-01', "entry 1: why is no text"),
+    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = " "\nwhy = "a"\nuntil = 2030-01-01', "entry 1: by isn't a text"),
+    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = "b"\nwhy = "a"\nuntil = "soon"', "entry 1: until isn't a day"),
+    ('format = "sendright-baseline/1"\n[[accepted]]\nfingerprint = "check:1"\nby = "b"\nwhy = 3\nuntil = 2030-01-01', "entry 1: why isn't a text"),
     ("a = " + "[" * 5000, "not TOML"),
 ]
 
@@ -144,7 +144,7 @@ def test_a_baseline_is_no_place_for_a_report(capsys: pytest.CaptureFixture[str])
     ("change", "words"),
     [
         ({"--until": "2026-06-14"}, "--until: 2026-06-14 is over"),
-        ({"--until": "20300101"}, "is no day"),
+        ({"--until": "20300101"}, "isn't a day"),
         ({"--by": " "}, "--by: no text"),
         ({"--only": "check:0000000000000000"}, "--only: 'check:0000000000000000' is not the fingerprint"),
         ({"--baseline": "other.txt"}, "not TOML"),
@@ -279,7 +279,7 @@ def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:
         ("[tool.sendright.check]\nexamples = [1, 2]", "--examples takes one value"),
         ("[tool.sendright.check]\nkeep-going = 1", "--keep-going takes true or false"),
         ("[tool.sendright.check]\nexamples = {}", "--examples takes one value"),
-        ("[tool]\nsendright = 3", "tool.sendright is no table"),
+        ("[tool]\nsendright = 3", "tool.sendright isn't a table"),
         ("sendright = [", "not TOML"),
     ],
 )

@@ -64,6 +64,8 @@ def listener() -> Iterator[Callable[[bytes | None], str]]:
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main([*arguments[:-1], "no address"]) == 2  # what it imports is there then, however busy the machine is
+    capsys.readouterr()
     began = time.monotonic()
     assert main(arguments) == 3
     assert time.monotonic() - began < 10
@@ -73,8 +75,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_silent_listener(command: str, listener: Callable[[bytes | None], str], capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatched = greeting.TIMEOUT
-    assert monkeypatched <= 5
+    assert greeting.TIMEOUT <= 5
     assert "no Dask scheduler answers there: it was silent" in refused([*COMMANDS[command], "--on", listener(None)], capsys)
 
 
