@@ -42,6 +42,9 @@ def check(
     fault: FaultName = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults that --fault accepts, and check nothing.")] = False,
     sut: Sut = REFERENCE,
+    all_shortest: Annotated[
+        bool, typer.Option("--all-shortest", help="Of a failing run, list all equally short runs that minimizing found.")
+    ] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
     json: Json = False,
     no_cache: NoCache = False,
@@ -66,7 +69,7 @@ def check(
 
       sendright check
       sendright check --profile gnumach --seed 7 --examples 1000
-      sendright check --fault move-send-keeps-sender
+      sendright check --fault move-send-keeps-sender --all-shortest
       sendright check --sut mykernel:Kernel --junit results.xml
       sendright check --sut gnumach --steps 30
       sendright check --sut "stdio:./driver" --profile gnumach
@@ -107,6 +110,7 @@ def check(
             on_progress=progress.update,
             on_run=last.append,
             keep_going=keep_going,
+            all_shortest=all_shortest,
         )
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     found = scripts(result)

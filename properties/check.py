@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, get_args
 
+import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
@@ -69,6 +70,7 @@ def check(
     invariants: Invariants = specified_invariants,
     keep_going: bool = False,
     most_ways: int = MOST_WAYS,
+    all_shortest: bool = False,
 ) -> CheckResult:
     """Make the known runs in ``first``, then ``examples`` random runs of at most ``steps`` calls; judge every call;
     stop at the first failure and minimize it.
@@ -77,7 +79,7 @@ def check(
     gives the same calls. The kernel's limits are made small (``near_limits``), unless ``exact_limits`` is set or the
     implementation has its own. Some implementations recover from a crash by booting. For these after a crash, and with
     ``keep_going`` after any failure, the check continues, and minimizes one run for each kind of failure. It ends after
-    ``most_ways`` kinds.
+    ``most_ways`` kinds. With ``all_shortest`` the result has all runs as short as the minimized one that were found.
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed.
     """
@@ -115,7 +117,8 @@ def check(
         except KeyboardInterrupt:
             interrupted = True
             minimized.append((failing, minimizer.stopped()))
-    return checker.result(seed, interrupted, minimized)
+    result = checker.result(seed, interrupted, minimized)
+    return msgspec.structs.replace(result, shortest=minimized[0][1].shortest) if all_shortest and minimized else result
 
 
 class _FailingRun(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,6 +15,7 @@ from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
 from sendright.reports import policy
+from sendright.reports.call_text import call_line
 from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import lines_of
@@ -83,10 +84,22 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
             for number, words in enumerate(runs, 1)
             if words
         )
+        yield from _shortest(result.shortest)
     left_out = not_compared(result)
     if left_out:
         yield Text("Not compared:", "yellow")
         yield from (Text(f"  {visible(words)}") for words in left_out)
+
+
+def _shortest(runs: Sequence[Trace]) -> Iterator[Text]:
+    """The calls of all runs of the shortest length, if they were asked for."""
+    if len(runs) == 1:
+        yield Text("No other run of this length was found.")
+    elif runs:
+        yield Text(f"All {len(runs)} runs of this length that were found:")
+    for number, trace in enumerate(runs if len(runs) > 1 else (), 1):
+        yield Text(f"  run {number}")
+        yield from (Text(visible(f"    {call_line(step, trace.profile)}")) for step in trace.steps)
 
 
 def _codes(result: CheckResult) -> Table:
