@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 from msgspec.structs import replace
 
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import SIGNATURES, OutputType
+from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
+from sendright.properties.minimization.simplify import SIMPLE_DISPOSITIONS
 from sendright.properties.minimization.symbolic_calls import NAMES, Name, ResultRef, SymbolicCall, names_in, with_names
 
 Calls = list[SymbolicCall]
+MOST_CALLS = 12
+"""Runs of more calls are first made shorter in other ways than by other arguments."""
 MOST_NAMES = 16
 """Names of the boot state that are tried in the place of a call's result."""
 
@@ -42,6 +46,9 @@ def shorter(calls: Calls, boot_names: Sequence[int], simple: Sequence[tuple[str,
         yield from _without_a_source(changed, ())
         for at in range(len(changed) - 1):
             yield changed[:at] + changed[at + 1 :]
+    if len(calls) <= MOST_CALLS:
+        for at in range(len(calls) - 1):
+            yield from _with_another_argument(calls[:at] + calls[at + 1 :], boot_names)
 
 
 def plainer(calls: Calls, boot_names: Sequence[int], simple: Sequence[tuple[str, str]]) -> Iterator[Calls]:
@@ -90,6 +97,21 @@ def _without_a_source(calls: Calls, boot_names: Sequence[int]) -> Iterator[Calls
             made = [replace(call, caller=caller) if caller is not None and call.caller == gone.creates else call for call in rest]
             for name in _sources(rest, boot_names) if used else [0]:
                 yield [with_names(call, _instead_of({gone.number}, name)) for call in made]
+
+
+def _with_another_argument(calls: Calls, boot_names: Sequence[int]) -> Iterator[Calls]:
+    """One call gets another name or disposition, which needn't be a simpler one."""
+    for at, call in enumerate(calls):
+        for argument, value in call.arguments.items():
+            kind = SIGNATURES[call.name].argument(argument).type
+            others: Sequence[Any] = ()
+            if kind in NAMES:
+                others = _sources(calls[:at], boot_names)
+            elif kind is ArgumentType.DISPOSITION:
+                others = SIMPLE_DISPOSITIONS
+            for other in others:
+                if other != value:
+                    yield [*calls[:at], replace(call, arguments={**call.arguments, argument: other}), *calls[at + 1 :]]
 
 
 def _without_two(calls: Calls) -> Iterator[Calls]:
