@@ -93,7 +93,8 @@ def _without_a_source(calls: Calls, boot_names: Sequence[int]) -> Iterator[Calls
         callers = sorted({call.caller for call in rest} - {gone.creates}) if any(call.caller == gone.creates for call in rest) else []
         if not used and not callers:
             continue
-        for caller in callers or [None]:
+        takers: list[int | None] = [*callers] or [None]
+        for caller in takers:
             made = [replace(call, caller=caller) if caller is not None and call.caller == gone.creates else call for call in rest]
             for name in _sources(rest, boot_names) if used else [0]:
                 yield [with_names(call, _instead_of({gone.number}, name)) for call in made]
