@@ -92,7 +92,7 @@ def _parts(result: AnyResult, width: int) -> Iterator[RenderableType]:
 
 
 def _shortest(runs: Sequence[Trace]) -> Iterator[Text]:
-    """The calls of all runs of the shortest length, if they were asked for."""
+    """The calls of all runs of the shortest length, with ``--all-shortest``."""
     if len(runs) == 1:
         yield Text("No other run of this length was found.")
     elif runs:

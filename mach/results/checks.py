@@ -54,8 +54,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[OtherFailure, ...] = ()
     """If the check continued after a failing run: the runs that failed in other ways."""
     shortest: tuple[Trace, ...] = ()
-    """If they were asked for: all runs as short as ``failure``, and failing in the same way, that were found; it is the
-    first of them."""
+    """With ``--all-shortest``: the runs as short as ``failure`` that fail in the same way. It is the first of them."""
     not_compared: tuple[str, ...] = ()
     """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
     not_made: dict[str, int] = {}

@@ -304,7 +304,7 @@ def measure(trace: Trace) -> tuple[int, int, int, int]:
 
 
 def _shape(trace: Trace) -> tuple[tuple[int, str], ...]:
-    """Who makes which call."""
+    """The task and the name of each call."""
     return tuple((step.task, step.call) for step in trace.steps)
 
 
