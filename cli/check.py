@@ -62,6 +62,9 @@ def check(
     max_time: MaxTime = None,
     jobs: Jobs = 1,
     on: OnCluster = None,
+    all_shortest: Annotated[
+        bool, typer.Option("--all-shortest", help="Of a failing run, list all equally short runs that minimizing found.")
+    ] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="After a failing run go on, and report one run per different failure.")] = False,
     database: Database = None,
     no_database: NoDatabase = False,
@@ -94,7 +97,7 @@ def check(
 
       sendright check
       sendright check --profile gnumach --seed 7 --examples 1000
-      sendright check --fault move-send-keeps-sender
+      sendright check --fault move-send-keeps-sender --all-shortest
       sendright check --sut mykernel:Kernel --junit results.xml
       sendright check --sut gnumach --steps 30
       sendright check -n 100000 --max-time 10m -j 4
@@ -159,6 +162,7 @@ def check(
                 max_seconds=seconds,
                 worker_factory=NamedKernel(sut, fault),
                 pool=None if found is None else pool_of(found),
+                all_shortest=all_shortest,
             )
     except WorkersDied as error:
         raise NotThere(str(error)) from error

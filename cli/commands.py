@@ -1,4 +1,4 @@
-"""All commands of ``sendright``. A command's module is imported when somebody calls the command or asks for its help.
+"""All commands of ``sendright``. A command's module is imported when a user calls the command or asks for its help.
 
 The list of commands shows the first sentences of their docstrings. It reads them from the modules' code, without
 importing them.

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast, get_args
 
+import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 
@@ -76,6 +77,7 @@ def check(
     max_seconds: float | None = None,
     worker_factory: Callable[[], Implementation] | None = None,
     pool: Callable[[RunnerFactory], Pool[Part, Found]] | None = None,
+    all_shortest: bool = False,
 ) -> CheckResult:
     """Make the runs that failed ``earlier``, the known runs in ``first``, then ``examples`` random runs of at most
     ``steps`` calls; judge every call; stop at the first failure and minimize it.
@@ -140,7 +142,9 @@ def check(
         except KeyboardInterrupt:
             interrupted = True
             minimized.append((failing, minimizer.stopped()))
-    return checker.result(seed, interrupted, _different(minimized))
+    different = _different(minimized)
+    result = checker.result(seed, interrupted, different)
+    return msgspec.structs.replace(result, shortest=different[0][1].shortest) if all_shortest and different else result
 
 
 def _different(minimized: Sequence[tuple[_FailingRun, MinimizedRun]]) -> list[tuple[_FailingRun, MinimizedRun]]:

@@ -16,6 +16,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
 from sendright.reports import policy
 from sendright.reports.baseline import baseline_lines
+from sendright.reports.call_text import call_line
 from sendright.reports.escape import one_line, visible
 from sendright.reports.findings import AnyResult, Finding, findings, not_compared, summary
 from sendright.reports.junit import lines_of
@@ -101,6 +102,7 @@ def how_found(result: AnyResult) -> Iterator[Text]:
             for number, words in enumerate(runs, 1)
             if words
         )
+        yield from _shortest(result.shortest)
 
 
 def _list(title: str, words: Sequence[str], verbose: bool) -> Iterator[Text]:
@@ -110,6 +112,17 @@ def _list(title: str, words: Sequence[str], verbose: bool) -> Iterator[Text]:
         return
     yield Text(f"{title} ({len(words)}):", "yellow")
     yield from (Text(f"  {visible(each)}") for each in words)
+
+
+def _shortest(runs: Sequence[Trace]) -> Iterator[Text]:
+    """The calls of all runs of the shortest length, with ``--all-shortest``."""
+    if len(runs) == 1:
+        yield Text("No other run of this length was found.")
+    elif runs:
+        yield Text(f"All {len(runs)} runs of this length that were found:")
+    for number, trace in enumerate(runs if len(runs) > 1 else (), 1):
+        yield Text(f"  run {number}")
+        yield from (Text(visible(f"    {call_line(step, trace.profile)}")) for step in trace.steps)
 
 
 def _codes(result: CheckResult) -> Table:

@@ -54,6 +54,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """The failing run as a script (docs/scripts.md) for ``sendright replay``."""
     others: tuple[OtherFailure, ...] = ()
     """If the check continued after a failing run: the runs that failed in other ways."""
+    shortest: tuple[Trace, ...] = ()
+    """With ``--all-shortest``: the runs as short as ``failure`` that fail in the same way. It is the first of them."""
     not_compared: tuple[str, ...] = ()
     """What could not be compared, because the implementation doesn't have it or doesn't show it, in words."""
     not_made: dict[str, int] = {}

@@ -4,7 +4,7 @@ A file holds the code of one profile's rules, or of the invariants. It answers n
 authentication code (HMAC) over all its bytes and over what they were made from: the source of every module of ``mach``
 and ``model``, and the versions of Python and z3. The key is the user's own and lies outside the cache
 (``mach/user_key.py``). So code runs only if the user's own sendright compiled it from the very source that runs now. A
-file that is cut off, changed, outdated or somebody else's counts as none, and the terms are compiled again. The folder
+file that is cut off, changed, outdated or another user's counts as none, and the terms are compiled again. The folder
 may be deleted at any time.
 
 Nothing is kept unless a command asks for it (``kept_specification``). Functions whose rules or invariants come from
@@ -126,7 +126,7 @@ def code_file(of: str) -> CodeFile | None:
 
 
 def described(value: Any) -> str:
-    """``value``, a profile for instance, in the same words in every process: sets have an order of their own in each."""
+    """``value``, a profile for instance, in the same words in every process: a set has another order in each."""
     if isinstance(value, frozenset | set):
         return f"{{{', '.join(sorted(map(described, value)))}}}"
     if isinstance(value, Mapping):

@@ -1,5 +1,6 @@
 """What the command line makes of bad input, and where its words go."""
 
+import importlib
 import json
 import os
 import re
@@ -159,7 +160,7 @@ def test_paragraphs_of_help_wrap_and_examples_keep_their_lines() -> None:
           example 2
         """
 
-    assert help_text(command) == "First line.\n\nOne paragraph.\n\n  example 1\n  example 2"
+    assert help_text(command.__doc__ or "") == "First line.\n\nOne paragraph.\n\n  example 1\n  example 2"
 
 
 def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:
@@ -235,3 +236,21 @@ def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: 
     assert "--junit" in refused(capsys, "replay", "good.json", "--html", "x", "--junit", "./x")
     assert "good.json is read by this command" in refused(capsys, "replay", "good.json", "--html", "good.json")
     assert [path.name for path in directory.iterdir()] == ["good.json"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_loads_nothing_that_it_does_not_need(command: str) -> None:
+    heavy = {"z3", "hypothesis", "networkx", "jinja2", "pydantic", "multiprocessing", "sendright.model", "sendright.impl", "sendright.properties"}
+    program = f"import sys\nfrom sendright.cli.main import main\nmain([{command!r}, '-h'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read from the modules' code: the same as their docstrings."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for name in listed:
+        function = getattr(importlib.import_module(f"sendright.cli.{name.replace('-', '_')}"), name.replace("-", "_"))
+        assert " ".join(function.__doc__.split("\n\n")[0].split()) in text, name

@@ -1,4 +1,4 @@
-"""The compiled specification that a user keeps: the same code as compiled anew, and never anybody else's."""
+"""The compiled specification that a user keeps: the same code as compiled anew, and never another user's."""
 
 from __future__ import annotations
 
