@@ -13,7 +13,7 @@ import os
 import struct
 import weakref
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from sendright.impl.adapters.gnumach.files import Files
 from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
@@ -29,6 +29,8 @@ MEMORY_FOLDER = Path("/dev/shm")
 """A folder whose files are in memory only."""
 _CHECKED = 255
 """The checksum of a line, as ``finish_line`` of the driver computes it."""
+_COMPLAINT = 300
+"""At most so many bytes of QEMU's last complaint are told."""
 _PANIC = ("panic", "kernel trap", "kernel page fault", "assertion", "double fault")
 
 
@@ -56,10 +58,11 @@ class Machine:
             *("-serial", f"file:{console}", "-serial", "stdio"),
         ]
         self._console = console.open("rb")
-        self._close = weakref.finalize(self, self._console.close)
+        self._errors = (directory / "errors").open("w+b")
+        self._close = weakref.finalize(self, _close, self._console, self._errors)
         self._memory: _Shared | None = None
         try:
-            self._process = LineProcess(command, quiet=True)
+            self._process = LineProcess(command, errors=self._errors)
         except OSError as error:
             raise ImplementationCrash(f"can't start {files.qemu}: {error.strerror}") from error
         ready = self.exchange(None, boot_seconds)
@@ -109,9 +112,18 @@ class Machine:
         return words
 
     def _crash(self, how: str) -> NoReturn:
-        panic = self._panic()
+        panic, complaint = self._panic(), self._complaint()
         self.end()
-        raise ImplementationCrash(how if panic is None else f"panicked: {panic}")
+        raise ImplementationCrash(f"panicked: {panic}" if panic is not None else f"{how}; QEMU said: {complaint}" if complaint else how)
+
+    def _complaint(self) -> str:
+        """The last line that QEMU wrote to standard error; "": it wrote none."""
+        if self._errors.closed:
+            return ""
+        end = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, end - _COMPLAINT))
+        lines = [" ".join(line.split()) for line in self._errors.read().decode("utf-8", "backslashreplace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
 
     def _panic(self) -> str | None:
         """The kernel's panic message on its console, None if there is none."""
@@ -120,6 +132,11 @@ class Machine:
         self._console.seek(0)
         lines = [" ".join(line.split()) for line in self._console.read().decode("latin-1").splitlines()]
         return next((line for word in _PANIC for line in lines if word in line.lower()), None)
+
+
+def _close(*opened: BinaryIO) -> None:
+    for file in opened:
+        file.close()
 
 
 class _Shared:
