@@ -27,7 +27,7 @@ from sendright.cli.prove import prove
 from sendright.cli.replay import replay
 from sendright.cli.reporting import version
 from sendright.cli.setup import setup
-from sendright.cli.streams import NoOutput, complain, discard_the_rest, open_streams, write
+from sendright.cli.streams import NoOutput, complain, discard_the_rest, forget_odd_sizes, open_streams, write
 from sendright.cli.synthesize import synthesize
 from sendright.cli.system_errors import directory_is_gone, in_words
 from sendright.cli.trace_spec import trace_spec
@@ -151,6 +151,7 @@ def _usage(error: typer.TyperException) -> str:
 def run() -> None:
     """The entry point of the ``sendright`` command."""
     open_streams()
+    forget_odd_sizes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
