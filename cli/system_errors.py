@@ -1,5 +1,5 @@
-"""Errors of the system that can befall any command: no memory, no more files, a full disk. Each becomes one line that says
-what the system refused and what to do."""
+"""Errors of the system that any command can meet: no memory, no more files, a full disk. Each becomes one line that
+says what the system refused and what to do."""
 
 from __future__ import annotations
 

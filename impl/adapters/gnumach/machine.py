@@ -30,7 +30,7 @@ MEMORY_FOLDER = Path("/dev/shm")
 _CHECKED = 255
 """The checksum of a line, as ``finish_line`` of the driver computes it."""
 _COMPLAINT = 300
-"""At most so many bytes of QEMU's last complaint are told."""
+"""At most this many bytes of QEMU's last complaint go into the message."""
 _PANIC = ("panic", "kernel trap", "kernel page fault", "assertion", "double fault")
 
 
