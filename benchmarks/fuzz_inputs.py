@@ -210,14 +210,15 @@ def seeds(place: Path) -> Mapping[str, list[bytes]]:
     trace = (place / "trace.json").read_bytes()
     first = json.loads(trace)
     first |= {"steps": [], "final": first["initial"]}
-    (place / "start.json").write_text(json.dumps(first))
+    start = json.dumps(first).encode()
+    (place / "start.json").write_bytes(start)
     state = json.dumps(json.loads(trace)["final"]).encode()
     page = (place / "report.html").read_bytes()[:LONGEST]
     return {
         "script": cases,
         "server": servers,
         "trace": [trace],
-        "state": [trace, state],
+        "state": [start, trace, state],
         "policy": policies,
         "view": [state],
         "cache": [b"\nENTRY\n", b"ENTRY", b"\n" + b"0" * 64 + b"\nENTRY\n"],

@@ -15,7 +15,7 @@ from sendright.cli.bad_input import BadInput, NotThere
 from sendright.cli.commands import MARKUP, Commands
 from sendright.cli.help import help_text
 from sendright.cli.specification import let_go_of_specification
-from sendright.cli.streams import NoOutput, complain, discard_the_rest, open_streams, write
+from sendright.cli.streams import NoOutput, complain, discard_the_rest, forget_odd_sizes, open_streams, write
 from sendright.cli.system_errors import directory_is_gone, in_words
 from sendright.cli.version import version
 from sendright.mach.interrupt import ending_in_order, interrupted_status
@@ -132,6 +132,7 @@ def _usage(error: typer.TyperException) -> str:
 def run() -> None:
     """The entry point of the ``sendright`` command."""
     open_streams()
+    forget_odd_sizes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

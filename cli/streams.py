@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -21,6 +22,7 @@ from sendright.reports.escape import one_line
 
 PIPE_WIDTH = 100
 """Columns of a table where no stream of the process is a terminal."""
+_SIZE = re.compile("[0-9]{1,9}")
 NARROWEST, WIDEST = 20, 1000
 """A terminal that says it has fewer columns, or more, doesn't know how many it has."""
 
@@ -55,14 +57,27 @@ class _Text(io.StringIO):
 
 
 def _console() -> Console:
-    return Console(file=_Text(), force_terminal=sys.stdout.isatty() or None, width=_columns(), highlight=False, markup=False, emoji=False)
+    is_terminal = sys.stdout.isatty() or None
+    return Console(file=_Text(), force_terminal=is_terminal, width=_columns(), highlight=False, markup=False, emoji=False, _environ=_environment())
+
+
+def _environment() -> dict[str, str]:
+    """The environment for rich, without sizes of the terminal that it can't read."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES") or _SIZE.fullmatch(value)}
+
+
+def forget_odd_sizes() -> None:
+    """Remove sizes of the terminal from the environment that typer and rich can't read."""
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "1")):
+            del os.environ[name]
 
 
 def _columns() -> int:
     """The width of the terminal that the user looks at, even if standard output is a pipe, as for a pager."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and given.isascii() and int(given[:9]) >= NARROWEST:
-        return min(int(given[:9]), WIDEST)
+    if _SIZE.fullmatch(given) and int(given) >= NARROWEST:
+        return min(int(given), WIDEST)
     for number in (1, 2, 0):
         with contextlib.suppress(OSError, ValueError):
             columns = os.get_terminal_size(number).columns

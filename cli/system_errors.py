@@ -1,5 +1,5 @@
-"""Errors of the system that can befall any command: no memory, no more files, a full disk. Each becomes one line that says
-what the system refused and what to do."""
+"""Errors of the system that any command can meet: no memory, no more files, a full disk. Each becomes one line that
+says what the system refused and what to do."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ _ADVICE = {
 }
 if hasattr(errno, "EDQUOT"):
     _ADVICE[errno.EDQUOT] = _ADVICE[errno.ENOSPC]
+_OF_THE_STORE = ("IOException", "OutOfMemoryException", "FatalException", "SerializationException")
+"""What DuckDB raises if a disk is full, or a file of its store was cut off or removed."""
 _NO_ROOM = (ImportError, SystemError, RuntimeError)
 """What Python and its libraries raise, besides MemoryError, where a limit of memory or of processes stops them."""
 
@@ -49,6 +51,8 @@ def in_words(error: BaseException) -> str | None:
             return f"{where}{os.strerror(one.errno)} ({_ADVICE[one.errno]})"
         if type(one).__name__ == "Z3Exception" and "out of memory" in str(one):
             return f"there is not enough memory for z3 ({_about_memory()})"
+        if type(one).__module__.partition(".")[0] in ("duckdb", "_duckdb") and type(one).__name__ in _OF_THE_STORE:
+            return f"the audit's temporary store failed: {str(one).splitlines()[0]} ({_ADVICE[errno.ENOSPC]})"
         if "can't start new thread" in str(one):
             return f"no thread can be started ({_ADVICE[errno.EAGAIN]})"
         if _limited() and (isinstance(one, _NO_ROOM) or type(one).__name__ == "Z3Exception"):

@@ -78,14 +78,14 @@ def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
     kept = {os.path.realpath(path) for path in but}
     for path in directory.iterdir():
         if _NAMES.fullmatch(path.name) and not path.is_symlink() and os.path.realpath(path) not in kept and _beginning_of_ours(path):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another run in the same directory may have removed it
 
 
 def clear_scripts(directory: Path) -> None:
     """Remove the SMT-LIB scripts of an earlier run from ``directory``. Raises OSError."""
     for path in directory.iterdir():
         if path.suffix == ".smt2" and not path.is_symlink() and _beginning_of_ours(path):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another run in the same directory may have removed it
 
 
 def _files(result: AnyResult, rerun: Rerun, version: str) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -189,9 +189,13 @@ def _target(path: Path, known: bool = False) -> tuple[str | int, os.stat_result 
 
 def _beginning_of_ours(path: Path) -> bool:
     """Whether ``path`` is a regular file that sendright has written. Raises OSError."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        handle = os.open(path, os.O_RDONLY | _DONT_WAIT)
+    except FileNotFoundError:
         return False
-    with open(os.open(path, os.O_RDONLY | _DONT_WAIT), "rb") as file:
+    with open(handle, "rb") as file:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _SIGN.match(file.read(_HEAD)) is not None
 
 

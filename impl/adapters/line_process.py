@@ -10,6 +10,7 @@ import subprocess
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 from sendright.mach.interrupt import POLL, children_ignore_interrupts, stop_if_interrupted
 from sendright.mach.keeper import be_ready_to_keep, end_tree, keep_process, lead, let_go
@@ -31,15 +32,15 @@ class LineProcess:
     other exception, the program has been ended.
     """
 
-    def __init__(self, command: Sequence[str], quiet: bool = False) -> None:
-        """Start the program. ``quiet``: discard its standard error, instead of passing it on to this process's."""
+    def __init__(self, command: Sequence[str], errors: BinaryIO | None = None) -> None:
+        """Start the program. ``errors`` gets what it writes to standard error. None: this process's standard error."""
         be_ready_to_keep()
         with children_ignore_interrupts():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL if quiet else None,
+                stderr=errors,
                 start_new_session=True,
                 preexec_fn=lead,
             )

@@ -42,6 +42,7 @@ def place(tmp_path: Path) -> Path:
         ("S >/dev/full", 2, "standard output can't be written to: No space left on device"),
         ("S replay --help >/dev/full", 2, "standard output can't be written to: No space left on device"),
         ("S calls >/dev/full", 2, "standard output can't be written to: No space left on device"),
+        ("COLUMNS=² S --help >/dev/full", 2, "standard output can't be written to: No space left on device"),
         ("S calls >&-", 2, "standard output can't be written to: "),
         ("S audit - <&-", 2, "-: empty"),
         (
@@ -121,7 +122,18 @@ def test_any_command_that_meets_such_an_error(monkeypatch: pytest.MonkeyPatch, c
 
 @pytest.mark.parametrize(
     ("columns", "expected"),
-    [("0", None), ("-1", None), ("", None), ("x", None), ("²", None), ("3", None), ("20", NARROWEST), ("77", 77), ("9" * 5000, WIDEST)],
+    [
+        ("0", None),
+        ("-1", None),
+        ("", None),
+        ("x", None),
+        ("²", None),
+        ("3", None),
+        ("20", NARROWEST),
+        ("77", 77),
+        ("9" * 9, WIDEST),
+        ("9" * 5000, None),
+    ],
 )
 def test_the_width(columns: str, expected: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)

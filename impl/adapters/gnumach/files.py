@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,10 @@ from sendright.impl.adapters.gnumach.recipe import recipe
 
 QEMU = "qemu-system-i386"
 SET_UP = "run 'sendright setup gnumach'"
+
+
+KERNEL_SHA256 = "99d77e7d11d1c097cb786892a98a765dea102976f224c0130d6c9b154427363d"
+"""The sha256 of the unpacked kernel."""
 
 
 class NotSetUp(Exception):
@@ -45,6 +50,25 @@ def driver_in(place: Path) -> Path:
     return place / f"driver-{recipe()[:16]}"
 
 
+def sum_of_driver(place: Path) -> Path:
+    """The file with the sha256 of the driver, as ``setup`` has built it."""
+    return driver_in(place).with_suffix(".sha256")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits; "" if there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def damaged(place: Path) -> Path | None:
+    """The kernel or the driver, if it is missing, or isn't as ``setup`` has made it: cut off, for example. None: both
+    are. Raises OSError."""
+    if sha256_of(kernel_in(place)) != KERNEL_SHA256:
+        return kernel_in(place)
+    known = sum_of_driver(place)
+    return None if known.is_file() and sha256_of(driver_in(place)) == known.read_text("utf-8", "replace").strip() else driver_in(place)
+
+
 def files() -> Files:
     """The files of this machine. Raises NotSetUp."""
     place = directory()
@@ -54,4 +78,10 @@ def files() -> Files:
     for path in (kernel_in(place), driver_in(place)):
         if not path.is_file():
             raise NotSetUp(f"{path} isn't there ({SET_UP})")
+    try:
+        wrong = damaged(place)
+    except OSError as error:
+        raise NotSetUp(f"{error.filename or place}: {error.strerror} (check the disk and the permissions)") from error
+    if wrong is not None:
+        raise NotSetUp(f"{wrong} isn't as it was made: it may be cut off ({SET_UP} again)")
     return Files(qemu, kernel_in(place), driver_in(place))

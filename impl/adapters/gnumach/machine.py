@@ -14,7 +14,7 @@ import struct
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from sendright.impl.adapters.gnumach.files import Files
 from sendright.impl.adapters.line_process import LineProcess, NoAnswer, ProgramEnded
@@ -30,6 +30,8 @@ MEMORY_FOLDER = Path("/dev/shm")
 """A folder whose files are in memory only."""
 _CHECKED = 255
 """The checksum of a line, as ``finish_line`` of the driver computes it."""
+_COMPLAINT = 300
+"""At most this many bytes of QEMU's last complaint go into the message."""
 _PANIC = ("panic", "kernel trap", "kernel page fault", "assertion", "double fault")
 
 
@@ -48,10 +50,11 @@ class Machine:
         shared = ["-object", f"memory-backend-file,id=ram,size={MEGABYTES}M,mem-path={memory},share=on", "-machine", "pc,memory-backend=ram"]
         command = boot_command(files, directory, [*shared, "-serial", f"file:{console}", "-serial", "stdio"])
         self._console = console.open("rb")
-        self._close = weakref.finalize(self, self._console.close)
+        self._errors = (directory / "errors").open("w+b")
+        self._close = weakref.finalize(self, _close, self._console, self._errors)
         self._memory: _Shared | None = None
         try:
-            self._process = LineProcess(command, quiet=True)
+            self._process = LineProcess(command, errors=self._errors)
         except OSError as error:
             raise ImplementationCrash(f"can't start {files.qemu}: {error.strerror}") from error
         ready = self.exchange(None, boot_seconds)
@@ -101,9 +104,18 @@ class Machine:
         return words
 
     def _crash(self, how: str) -> NoReturn:
-        panic = self._panic()
+        panic, complaint = self._panic(), self._complaint()
         self.end()
-        raise ImplementationCrash(how if panic is None else f"panicked: {panic}")
+        raise ImplementationCrash(f"panicked: {panic}" if panic is not None else f"{how}; QEMU said: {complaint}" if complaint else how)
+
+    def _complaint(self) -> str:
+        """The last line that QEMU wrote to standard error; "": it wrote none."""
+        if self._errors.closed:
+            return ""
+        end = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, end - _COMPLAINT))
+        lines = [" ".join(line.split()) for line in self._errors.read().decode("utf-8", "backslashreplace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
 
     def _panic(self) -> str | None:
         """The kernel's panic message on its console, None if there is none."""
@@ -130,6 +142,11 @@ def boot_command(files: Files, directory: Path, more: Sequence[str]) -> list[str
         *("-kernel", str(files.kernel), "-append", "console=com0", "-initrd", module),
         *more,
     ]
+
+
+def _close(*opened: BinaryIO) -> None:
+    for file in opened:
+        file.close()
 
 
 class _Shared:

@@ -5,7 +5,6 @@ don't change.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from sendright.impl.adapters.gnumach.files import NotSetUp, kernel_in
+from sendright.impl.adapters.gnumach.files import KERNEL_SHA256, NotSetUp, kernel_in, sha256_of
 
 SUITE = "bookworm"
 USUAL_MIRROR = "http://deb.debian.org/debian"
@@ -40,30 +39,28 @@ KERNEL = Package("gnumach-image-1.8-486", "2:1.8+git20221224-2", "165e337f9ac52a
 HEADERS = Package("gnumach-dev", "2:1.8+git20221224-2", "44aafaf9fd142e5e08ddb55ac3d1e143cb7cd57560acbf65739e2e06c948d045")
 MIG = Package("mig-i686-gnu", "1.8+git20221221-3", "38db132b4120a809f5ff294fcc924e38f31ac24807b17746e3b2f72f97f6db98")
 PACKAGES = (KERNEL, HEADERS, MIG)
-KERNEL_SHA256 = "99d77e7d11d1c097cb786892a98a765dea102976f224c0130d6c9b154427363d"
-"""The sha256 of the unpacked kernel."""
 
 
 def fetch(place: Path, tell: Callable[[str], None]) -> Path:
     """Fetch and unpack the packages and the kernel into ``place``, unless they are there; returns the folder of
     their content. Raises NotSetUp.
     """
-    missing = [package for package in PACKAGES if _sha256(place / package.file) != package.sha256]
+    missing = [package for package in PACKAGES if sha256_of(place / package.file) != package.sha256]
     if missing:
         tell(f"fetching {', '.join(package.name for package in missing)}")
         _download(place, missing)
     root = place / "root"
     for package in PACKAGES:
-        if _sha256(place / package.file) != package.sha256:
-            raise NotSetUp(f"{place / package.file} isn't the package that is known to work: its sha256 is {_sha256(place / package.file)}")
+        if sha256_of(place / package.file) != package.sha256:
+            raise NotSetUp(f"{place / package.file} isn't the package that is known to work: its sha256 is {sha256_of(place / package.file)}")
         run(["dpkg-deb", "-x", str(place / package.file), str(root)], "unpacking a package")
     kernel = kernel_in(place)
-    if _sha256(kernel) != KERNEL_SHA256:
+    if sha256_of(kernel) != KERNEL_SHA256:
         part = kernel.with_suffix(".part")
         part.write_bytes(gzip.decompress((root / "boot" / "gnumach-1.8-486.gz").read_bytes()))
         part.replace(kernel)
-        if _sha256(kernel) != KERNEL_SHA256:
-            raise NotSetUp(f"{kernel} isn't the kernel that is known to work: its sha256 is {_sha256(kernel)}")
+        if sha256_of(kernel) != KERNEL_SHA256:
+            raise NotSetUp(f"{kernel} isn't the kernel that is known to work: its sha256 is {sha256_of(kernel)}")
     return root
 
 
@@ -85,10 +82,13 @@ def _download(place: Path, packages: Iterable[Package]) -> None:
         "Dir::State::status": apt / "status",
         "Dir::Cache": apt / "cache",
         "Acquire::Retries": "2",
+        "APT::Update::Error-Mode": "any",  # else a mirror that doesn't answer is only a warning
     }
     command = ["apt-get", "-qq", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
-    run([*command, "update"], f"reading the index of Debian {SUITE}")
-    run([*command, "download", *(f"{package.name}={package.version}" for package in packages)], "fetching the packages", place)
+    where = mirror(SOURCES)
+    needed = f"the mirror {where} must be reachable, and have Debian {SUITE} for i386"
+    run([*command, "update"], f"reading the index of Debian {SUITE} ({needed})")
+    run([*command, "download", *(f"{package.name}={package.version}" for package in packages)], f"fetching the packages ({needed})", place)
 
 
 def mirror(sources: Iterable[Path]) -> str:
@@ -111,7 +111,3 @@ def run(command: list[str], doing: str, directory: Path | None = None, env: dict
         complaint = next((line for line in done.stderr.splitlines() if "rror" in line or line.startswith("E:")), done.stderr.strip()[-200:])
         raise NotSetUp(f"{doing}: {command[0]}: {' '.join(complaint.split()) or f'exit status {done.returncode}'}")
     return done.stdout
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

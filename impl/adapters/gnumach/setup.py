@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from sendright.impl.adapters.gnumach.building import build_module
-from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, directory, driver_in, files, kernel_in
+from sendright.impl.adapters.gnumach.files import QEMU, NotSetUp, damaged, directory, driver_in, files, sha256_of, sum_of_driver
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.packages import PACKAGES, fetch
 from sendright.impl.adapters.gnumach.recipe import SOURCE, calls_header, recipe
@@ -20,6 +20,8 @@ from sendright.mach.keeper import temporary_directory
 from sendright.mach.kernel.implementation import ImplementationCrash
 
 _STUBS = ("mach/mach", "mach/mach_port", "mach/gnumach", "mach/i386/mach_i386", "mach_debug/mach_debug")
+LOADER = Path("/lib/ld-linux.so.2")
+"""What loads 32-bit programs, such as Debian's MIG."""
 _TOOLS = {
     "apt-get": "this machine has no apt: set it up on Debian 12, or another system with apt",
     "dpkg-deb": "apt-get install dpkg",
@@ -84,15 +86,16 @@ def _claim(place: Path) -> None:
 
 def _make(place: Path, tell: Callable[[str], None]) -> bool:
     stamp, wanted = place / "stamp", _stamp()
-    there = stamp.is_file() and driver_in(place).is_file() and kernel_in(place).is_file()
-    if there and stamp.read_text() == wanted:
+    if stamp.is_file() and stamp.read_text("utf-8", "replace") == wanted and damaged(place) is None:
         return False
     stamp.unlink(missing_ok=True)
     root = fetch(place, tell)
     tell("building the driver")
     with temporary_directory("build-", place) as build:
         _build(Path(build), root / "usr")
+        built = sha256_of(Path(build, "driver"))
         Path(build, "driver").replace(driver_in(place))
+    sum_of_driver(place).write_text(built + "\n")
     stamp.write_text(wanted)
     return True
 
@@ -103,5 +106,7 @@ def _stamp() -> str:
 
 
 def _build(build: Path, usr: Path) -> None:
+    if not LOADER.exists():
+        raise NotSetUp(f"{LOADER} isn't there, so this machine can't run Debian's 32-bit MIG (apt-get install libc6-i386)")
     (build / "calls.h").write_text(calls_header())
     build_module("driver", build, usr, sorted(str(path) for path in SOURCE.glob("*.[cS]")), _STUBS)

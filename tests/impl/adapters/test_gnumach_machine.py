@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from sendright.cli.main import main
-from sendright.impl.adapters.gnumach import GnuMach, packages, recipe
-from sendright.impl.adapters.gnumach.files import Files, driver_in, files, kernel_in
+from sendright.impl.adapters.gnumach import GnuMach, packages, recipe, setup
+from sendright.impl.adapters.gnumach.files import Files, damaged, driver_in, files, kernel_in, sha256_of, sum_of_driver
 from sendright.impl.adapters.gnumach.machine import Machine
 from sendright.impl.adapters.gnumach.recipe import calls_header
 from sendright.impl.adapters.gnumach.words import NUMBERS, outputs_of, words_of
@@ -91,6 +91,8 @@ def test_lines_go_through_memory_and_the_serial_port_tells_of_them(machine: Call
     ("program", "words"),
     [
         ("sys.exit(3)", "QEMU ended with exit status 3"),
+        ("print('qemu: no\\n can\\'t allocate  memory\\n', file=sys.stderr); sys.exit(1)", "exit status 1; QEMU said: can't allocate memory"),
+        ("say('ready'); hear(); print('x' * 9999, file=sys.stderr); sys.exit(1)", "QEMU said: xxx"),
         ("print('qemu: no such machine', flush=True)", "wrote what isn't a line of the driver's to the serial port"),
         ("say('ready'); hear(); print('A 0 # 1', flush=True); hear()", "wrote what isn't a line of the driver's"),
         ("say('ready'); hear(); sys.stdout.buffer.write(bytes(range(256)) + b'\\n'); sys.stdout.flush(); hear()", "wrote what isn't a line"),
@@ -311,8 +313,10 @@ def test_a_driver_of_another_version_is_not_used(tmp_path: Path, monkeypatch: py
     (tmp_path / "qemu-system-i386").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SENDRIGHT_GNUMACH", str(tmp_path))
-    kernel_in(tmp_path).write_bytes(b"")
-    driver_in(tmp_path).write_bytes(b"")
+    kernel_in(tmp_path).write_bytes(b"a kernel")
+    driver_in(tmp_path).write_bytes(b"a driver")
+    monkeypatch.setattr("sendright.impl.adapters.gnumach.files.KERNEL_SHA256", sha256_of(kernel_in(tmp_path)))
+    sum_of_driver(tmp_path).write_text(sha256_of(driver_in(tmp_path)))
     assert files().driver == driver_in(tmp_path)
     monkeypatch.setattr(recipe, "calls_header", lambda: "")
     recipe.recipe.cache_clear()
@@ -321,6 +325,32 @@ def test_a_driver_of_another_version_is_not_used(tmp_path: Path, monkeypatch: py
         assert re.search(r"driver-\w+ isn't there \(run 'sendright setup gnumach'\)", capsys.readouterr().err)
     finally:
         recipe.recipe.cache_clear()
+
+
+@pytest.mark.parametrize("which", [kernel_in, driver_in, sum_of_driver])
+@pytest.mark.parametrize("content", [b"", b"a d", b"\xff"])
+def test_a_kernel_or_driver_that_is_cut_off_is_not_used(
+    which: Callable[[Path], Path], content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "qemu-system-i386").write_text("#!/bin/sh\n")
+    (tmp_path / "qemu-system-i386").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SENDRIGHT_GNUMACH", str(tmp_path))
+    kernel_in(tmp_path).write_bytes(b"a kernel")
+    driver_in(tmp_path).write_bytes(b"a driver")
+    monkeypatch.setattr("sendright.impl.adapters.gnumach.files.KERNEL_SHA256", sha256_of(kernel_in(tmp_path)))
+    sum_of_driver(tmp_path).write_text(sha256_of(driver_in(tmp_path)))
+    assert damaged(tmp_path) is None
+    which(tmp_path).write_bytes(content)
+    assert main(["check", "--sut", "gnumach"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "isn't as it was made: it may be cut off (run 'sendright setup gnumach' again)" in line
+
+
+def test_setup_asks_for_what_loads_32_bit_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendright.impl.adapters.gnumach.setup.LOADER", tmp_path / "none")
+    with pytest.raises(packages.NotSetUp, match="apt-get install libc6-i386"):
+        setup._build(tmp_path, tmp_path)
 
 
 def test_a_package_that_is_not_the_known_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
