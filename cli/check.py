@@ -138,8 +138,8 @@ def check(
     keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
-    from sendright.properties.check import WorkersDied
     from sendright.properties.check import check as run_check
+    from sendright.properties.distribution.pool import WorkersDied
     from sendright.reports.rerun import Rerun, script_text
     from sendright.reports.write import scripts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sendright.impl.adapters.gnumach.building import build_module
@@ -40,7 +41,8 @@ def run_program(text: str, seconds: float = SECONDS) -> list[str]:
 def _said(machine: Files, folder: Path, seconds: float) -> list[str]:
     lines: list[str] = []
     try:
-        process = LineProcess(boot_command(machine, folder, ["-serial", "stdio"]), quiet=True)
+        with open(os.devnull, "wb") as nothing:
+            process = LineProcess(boot_command(machine, folder, ["-serial", "stdio"]), errors=nothing)
     except OSError as error:
         raise NotSetUp(f"can't start {machine.qemu}: {error.strerror}") from error
     try:

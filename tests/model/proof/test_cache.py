@@ -37,7 +37,7 @@ CALL = "mach_port_deallocate"
 def no_folder_afterwards() -> Iterator[None]:
     yield
     keep_proofs_in(None)
-    proof_cache.rests_on.cache_clear()
+    proof_cache._rests_on.cache_clear()
 
 
 @pytest.fixture
@@ -148,11 +148,11 @@ def test_the_hash_has_all_that_an_answer_rests_on(cache: Cache, monkeypatch: pyt
     }
     assert len(asked) == 10
     before = ProvedQueries(cache, [x > 0]).question(x > 1)
-    proof_cache.rests_on.cache_clear()
+    proof_cache._rests_on.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(z3, "get_full_version", lambda: "Z3 99")
         assert ProvedQueries(cache, [x > 0]).question(x > 1) != before
-    proof_cache.rests_on.cache_clear()
+    proof_cache._rests_on.cache_clear()
     assert ProvedQueries(cache, [x > 0]).question(x > 1) == before
 
 
@@ -163,7 +163,7 @@ PROVER = list(sources(proof_cache.__name__))
 def test_any_change_of_the_prover_changes_the_hash(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read = own_source._source
     before = proof_cache.rests_on()
-    proof_cache.rests_on.cache_clear()
+    proof_cache._rests_on.cache_clear()
     monkeypatch.setattr(own_source, "_source", lambda spec: read(spec) + ("\n# changed" if spec.name == module else ""))
     assert proof_cache.rests_on() != before
 

@@ -19,8 +19,9 @@ from support.synthesized import write_log
 from sendright.impl.synthesis.plants import PLANTS
 from sendright.mach.results.audits import AuditResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.proof.processes import cluster as clusters
-from sendright.model.proof.processes.cluster import NoCluster, cluster
+from sendright.model.proof.processes import greeting
+from sendright.model.proof.processes.cluster import Watch, connected
+from sendright.model.proof.processes.greeting import NoCluster
 from sendright.properties.audit import many
 from sendright.properties.audit.audit import Log
 from sendright.properties.audit.many import Group, WorkersDied, audit_logs
@@ -130,7 +131,8 @@ def test_on_a_cluster_of_which_a_worker_is_killed(
     groups: list[Group], expected: AuditResult, dask: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:
     address, workers = dask
-    with cluster(address) as executor:
+    with connected(address) as on:
+        executor = on.executor
         client = executor._client  # type: ignore[attr-defined]
         client.wait_for_workers(3, timeout=60)
         killed: list[int] = []
@@ -149,7 +151,7 @@ def test_on_a_cluster_of_which_a_worker_is_killed(
 
         killer = threading.Thread(target=kill)
         killer.start()
-        result = audit_logs(groups, executor=executor)
+        result = audit_logs(groups, executor=executor, problem=Watch(on).problem)
         killer.join()
     assert killed
     assert killed[0] in {worker.pid for worker in workers}
@@ -158,6 +160,6 @@ def test_on_a_cluster_of_which_a_worker_is_killed(
 
 def test_no_cluster_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(clusters, "TIMEOUT", 1)
-    with pytest.raises(NoCluster, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), cluster("tcp://127.0.0.1:9"):
+    monkeypatch.setattr(greeting, "TIMEOUT", 1)
+    with pytest.raises(NoCluster, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"), connected("tcp://127.0.0.1:9"):
         pass
