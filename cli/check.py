@@ -119,8 +119,8 @@ def check(
     earlier = kept.runs(kernel, kernel_profile.name) if kept else []
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
-    from sendright.properties.check import WorkersDied
     from sendright.properties.check import check as run_check
+    from sendright.properties.distribution.pool import WorkersDied
     from sendright.reports.write import scripts
 
     last: deque[Trace] = deque(maxlen=1)
