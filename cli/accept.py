@@ -27,7 +27,7 @@ SHOWN = 160
 
 def accept(
     report: Annotated[Path, typer.Argument(metavar="SARIF", help="A report.sarif of check, replay, prove, policy or audit.")],
-    baseline: Annotated[Path, typer.Option("--baseline", metavar="FILE", help="The baseline to add to; it is made if it doesn't exist.")],
+    baseline: Annotated[Path, typer.Option("--baseline", metavar="BASELINE", help="The baseline to add to; it is made if it doesn't exist.")],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="The person who accepts the findings.")],
     why: Annotated[str, typer.Option("--why", metavar="WORDS", help="Why they are accepted.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day on which they are accepted, as 2030-12-31.")],

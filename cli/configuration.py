@@ -57,7 +57,7 @@ def nearest_file(start: Path) -> Path | None:
 
 
 def _beginning(path: Path) -> bytes:
-    """The file, if it can be read: a file that can't and that may be anyone's says nothing."""
+    """The file, if it can be read: one that can't be read says nothing."""
     try:
         with open(path, "rb") as file:
             return file.read(LARGEST)

@@ -83,7 +83,7 @@ OutputFormat = Annotated[
 ]
 BaselineFile = Annotated[
     Path | None,
-    typer.Option("--baseline", metavar="FILE", help="Findings that are accepted (docs/ci.md): only others, and expired ones, are failures."),
+    typer.Option("--baseline", metavar="BASELINE", help="Findings that are accepted (docs/ci.md): only others, and expired ones, are failures."),
 ]
 
 DEFAULT_REPORTS = Path("sendright-report")
