@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.kernel.capabilities import capabilities_of
-from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words
+from sendright.mach.kernel.implementation import Implementation, ImplementationCrash, error_in_words, missing_members
 from sendright.mach.kernel.profiles import Profile, profile_named
 
 REFERENCE = "reference"
@@ -124,9 +124,7 @@ def _built(module_name: str, name: str) -> Implementation:
         raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
     finally:
         sys.path.remove(os.getcwd())
-    missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
-    if not isinstance(getattr(kernel, "name", None), str):
-        missing.append("name")
+    missing = missing_members(kernel)
     if missing:
         raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.kernel.implementation.Implementation)")
     made: Implementation = kernel

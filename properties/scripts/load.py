@@ -16,6 +16,7 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
+from sendright.properties.interchange.itf import is_itf
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm, in_words
 from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
@@ -87,8 +88,6 @@ def parse_script(content: bytes, path: Path | str, profile_override: Profile | N
     """Read a script from the bytes of a file; messages and results name it ``path``. Raises BadScript."""
     path = Path(path)
     data = _parse_json(content, path)
-    from sendright.properties.interchange.itf_reader import is_itf  # here, as it takes long, and most commands load no script
-
     if is_itf(data):
         data = _script_of_itf(data, path)
     cases = data.get("cases") if isinstance(data, dict) and not isinstance(data, _DuplicateKey) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import NoSuchExample
 from hypothesis.stateful import invariant, run_state_machine_as_test
@@ -26,6 +26,7 @@ class SmallMachine(sendright.KernelMachine):
         assert all(name > 0 for name in self.state.tasks[0].names)
 
 
+@seed(0)  # from other seeds the shrinker may end at a longer run
 class ForgetfulMachine(sendright.KernelMachine):
     implementation = Forgetful
 
@@ -42,13 +43,13 @@ def test_a_machine_of_a_whole_kernel() -> None:
     run_state_machine_as_test(Whole, settings=settings(QUIET, max_examples=5, stateful_step_count=10))  # type: ignore[no-untyped-call]
 
 
-def test_a_faulty_kernel_fails_and_hypothesis_tries_the_failing_run_first_the_next_time(tmp_path: Path) -> None:
+def test_a_faulty_kernel_fails_shrunk_and_hypothesis_tries_it_first_the_next_time(tmp_path: Path) -> None:
     kept = DirectoryBasedExampleDatabase(tmp_path)
     chosen = settings(QUIET, max_examples=60, database=kept, print_blob=False)
     with pytest.raises(sendright.NotConforming) as caught:
         run_state_machine_as_test(ForgetfulMachine, settings=chosen)  # type: ignore[no-untyped-call]
     assert caught.value.trace is not None
-    assert caught.value.trace.steps[-1].call == "mach_port_deallocate"
+    assert [step.call for step in caught.value.trace.steps] == ["mach_task_self", "mach_port_deallocate"]
     notes = "\n".join(caught.value.__notes__)
     assert "A test that fails in the same way:" in notes
     assert "t0: mach_task_self() → KERN_SUCCESS" in notes

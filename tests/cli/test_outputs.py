@@ -1,4 +1,6 @@
-"""What an output option of any command may replace, and what it must leave as it is. The options are those that the commands have."""
+"""What an output option of any command may replace, and what it must leave as it is. The options are those that the
+commands have.
+"""
 
 import ctypes
 import errno
