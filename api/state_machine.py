@@ -81,11 +81,13 @@ class _Machine(RuleBasedStateMachine):
             self._calls.reread(block)
             self.call(*self._calls.next(self._run.snapshot, name))
 
-    @precondition(lambda self: bool(waiters(self._run.snapshot)))
+    @precondition(lambda self: bool(waiters(self._run.snapshot)) or not callers(self._run.snapshot))
     @rule(which=st.integers(0, 255))
     def resume(self, which: int) -> None:
-        """Resume a task's pending call."""
+        """Resume a task's pending call. If all tasks are suspended, there is nothing left to do."""
         waiting = waiters(self._run.snapshot)
+        if not waiting:
+            return
         task = waiting[which % len(waiting)]
         shown = self._run.snapshot.tasks[task].waiting
         assert shown is not None

@@ -111,21 +111,7 @@ def _made(profile: Profile, blocks: list[bytes]) -> list[CallOfTask]:
             continue
         result = kernel.call(task, call)
         after = kernel.snapshot()
-        drawn.made(
-            Step(
-                index=len(sequence),
-                task=task,
-                call=call.name,
-                arguments=call.arguments,
-                shortage=call.shortage,
-                stop=call.stop,
-                resume=call.resume,
-                code=result.code,
-                outputs=result.outputs,
-                created_task=result.created_task,
-                changes=changes(before, after),
-            )
-        )
+        drawn.made(Step.of(len(sequence), task, call, result, changes(before, after)))
         sequence.append((task, call))
         before = after
     return sequence

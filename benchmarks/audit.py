@@ -1,9 +1,9 @@
 """What an audit costs: to a bare decode of the same bytes, in memory, and with a second worker.
 
-Logs are synthesized. The cost is processor time of this process, decode and audit in turn, several rounds in one run, and what counts is
-their ratio; the bare decode makes Python objects of every line with the JSON library that the readers use, and does nothing with them. Memory is
-the largest resident set of a ``sendright audit -`` that reads a log of so many events from a pipe. Workers are compared by wall time, on as many
-hosts' logs.
+Logs are synthesized. The cost is processor time of this process, decode and audit in turn, several rounds in one run,
+and what counts is their ratio; the bare decode makes Python objects of every line with the JSON library that the
+readers use, and does nothing with them. Memory is the largest resident set of a ``sendright audit -`` that reads a log
+of so many events from a pipe. Workers are compared by wall time, on as many hosts' logs.
 
     python benchmarks/audit.py [--events N] [--rounds N] [--memory-events N] [--hosts N] [--json]
 """

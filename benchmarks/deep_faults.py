@@ -1,8 +1,8 @@
 """Which faults that show only in rare situations does a default check find, and how fast?
 
-Each fault changes a line or two of the reference kernel. Several of these lines depend on how the kernel is written; then
-a fault has a change for each way. The check is the one that ``sendright check`` makes: first the recorded runs, then
-random ones. ``--plain`` leaves out the random runs with plans.
+Each fault changes a line or two of the reference kernel. Several of these lines depend on how the kernel is written;
+then a fault has a change for each way. The check is the one that ``sendright check`` makes: first the recorded runs,
+then random ones. ``--plain`` leaves out the random runs with plans.
 
     python benchmarks/deep_faults.py [--profile P …] [--fault F …] [--seconds S] [--seed N] [--plain] [--json]
 """
@@ -36,7 +36,9 @@ SECONDS = 60.0
 
 
 def _change(where: str, *texts: str) -> TextChange:
-    """A change of ``module:function`` or ``module:Class.method`` of the reference kernel: old text, new text, and so on."""
+    """A change of ``module:function`` or ``module:Class.method`` of the reference kernel: old text, new text, and so
+    on.
+    """
     module, _, name = where.partition(":")
     owner, _, method = name.rpartition(".")
     return TextChange(Unit(f"sendright.impl.reference.{module}", owner, method), tuple(zip(texts[::2], texts[1::2], strict=True)))

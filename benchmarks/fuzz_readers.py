@@ -1,10 +1,12 @@
 """Broken recordings for the readers: nothing may crash them, and what they say must be well-formed.
 
-Recordings of every form are broken at random, as bytes and as JSON, and read, as the form that they are recognized to be and as others. An input that
-breaks a promise is written to a file, and the command ends with status 1.
+Recordings of every form are broken at random, as bytes and as JSON, and read, as the form that they are recognized to
+be and as others. An input that breaks a promise is written to a file, and the command ends with status 1.
 
     python benchmarks/fuzz_readers.py [--seconds N] [--seed N] [--failures DIR] [FILE…]
-    python benchmarks/fuzz_readers.py --atheris [DIR] [libFuzzer's options]      guided by coverage; needs `pip install atheris`
+    python benchmarks/fuzz_readers.py --atheris [DIR] [libFuzzer's options]
+
+``--atheris`` is guided by coverage, and needs ``pip install atheris``.
 
 ``FILE``: more recordings to begin with; or inputs that failed, to be read again as they are with ``--again``.
 """
@@ -170,7 +172,9 @@ def _must(holds: object, what: str) -> None:
 
 
 def check(data: bytes, form: str | None = None) -> None:
-    """Read ``data`` as ``form``, or as what it is recognized to be. Raises Broken where a reader breaks a promise, and whatever it lets through."""
+    """Read ``data`` as ``form``, or as what it is recognized to be. Raises Broken where a reader breaks a promise, and
+    whatever it lets through.
+    """
     began = time.monotonic()
     try:
         facts = list(read_recording(io.BytesIO(data), form, "fuzz"))

@@ -1,9 +1,9 @@
 """How the cost of a judged call grows with the system: at 10, 100 and 1,000 tasks and ports.
 
-At each size a system is built in which half of all that there is are tasks and half are ports that the tasks have made, each with a message
-in its queue. Then the same calls are made at all sizes, and each is judged: the call itself, the state after it, the specification's answer and
-state, and the comparison of both. All sizes are measured in turn, several rounds in one run, and what counts are the ratios to the smallest
-size: they say the same on any machine.
+At each size a system is built in which half of all that there is are tasks and half are ports that the tasks have made,
+each with a message in its queue. Then the same calls are made at all sizes, and each is judged: the call itself, the
+state after it, the specification's answer and state, and the comparison of both. All sizes are measured in turn,
+several rounds in one run, and what counts are the ratios to the smallest size: they say the same on any machine.
 
     python benchmarks/growth.py [--rounds N] [--sizes N,N,...] [--json] [--plot FILE.svg]
 

@@ -1,9 +1,10 @@
-"""How fast the live GNU Mach is: from nothing to ready, and runs of 30 calls, each call observed, alone and judged by the specification.
+"""How fast the live GNU Mach is: from nothing to ready, and runs of 30 calls, each call observed, alone and judged by
+the specification.
 
     python benchmarks/live.py [--boots N] [--runs N] [--json]
 
-Needs ``sendright setup gnumach``. A machine and its judge take turns, so two processors are used by two of each. On a computer that has other things
-to do all of it takes longer; the judge's own processor time is told, too, which doesn't.
+Needs ``sendright setup gnumach``. A machine and its judge take turns, so two processors are used by two of each. On a
+computer that has other things to do all of it takes longer; the judge's own processor time is told, too, which doesn't.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def boots(count: int) -> list[float]:
 
 
 def judged(kernel: GnuMach, runs: int) -> tuple[Recorded, float, float]:
-    """Random runs, as ``sendright check`` makes them: the calls, and the seconds that they took, of the clock and of this process."""
+    """Random runs, as ``sendright check`` makes them: the calls, and the seconds that they took, of the clock and of
+    this process.
+    """
     recorded: Recorded = []
     began, busy = time.perf_counter(), time.process_time()
     for seed in range(runs):

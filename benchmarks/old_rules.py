@@ -1,7 +1,7 @@
 """How many random sequences does a live GNU Mach need to show that a rule of the specification is wrong?
 
-Each rule here is one that the specification had, or might have had, and that GNU Mach doesn't follow. It is put back, and
-``sendright check --sut gnumach`` is made until it disagrees. The kernel isn't changed: it is right.
+Each rule here is one that the specification had, or might have had, and that GNU Mach doesn't follow. It is put back,
+and ``sendright check --sut gnumach`` is made until it disagrees. The kernel isn't changed: it is right.
 
     python benchmarks/old_rules.py [--rule R …] [--sequences N] [--steps N] [--seed N …] [--recorded] [--json]
 

@@ -1,6 +1,8 @@
-"""How many calls a second: the reference kernel alone, with the specification, with Hypothesis in front; and Hypothesis's own machine.
+"""How many calls a second: the reference kernel alone, with the specification, with Hypothesis in front; and
+Hypothesis's own machine.
 
-All are measured in turn, several rounds in one run, over the same calls. What counts are the ratios: they say the same on any machine.
+All are measured in turn, several rounds in one run, over the same calls. What counts are the ratios: they say the same
+on any machine.
 
     python benchmarks/throughput.py [--rounds N] [--runs N] [--json]
 """
@@ -75,7 +77,9 @@ def kernel_and_snapshots(recorded: Recorded) -> int:
 
 
 def judged(recorded: Recorded) -> int:
-    """The calls, each judged by the specification; the end of each run, by the invariants and the derivation of all rights."""
+    """The calls, each judged by the specification; the end of each run, by the invariants and the derivation of all
+    rights.
+    """
     kernel = ReferenceKernel()
     for calls in recorded:
         run = Run(kernel, Oracle(PROFILE), PROFILE)

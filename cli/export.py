@@ -62,8 +62,8 @@ def export(
 
     [bold]Examples[/bold]
 
-      sendright export sendright-report/trace.json --to itf -o run.itf.json && sendright replay run.itf.json
-      sendright export sendright-report/script.json --to c --profile gnumach --run -o run.c
+      sendright export sendright-report/trace.json --to itf -o run.itf.json
+      sendright export sendright-report/script.json --to c --run -o run.c
       sendright export sendright-report/trace.json --to mermaid
       sendright export model/execution/witnesses.json --case 7 --to syzkaller
 
@@ -71,9 +71,9 @@ def export(
 
       0  the file is written; with --run, the program says PASS
       1  with --run: a step FAILs on the live kernel
-      2  the input or the command line is wrong, or no call, or not the one that went wrong, can be expressed
+      2  the input or the command line is wrong, or the form can't express the run
       3  with --run: the kernel crashed or hung
-      4  with --run: undetermined, because the program doesn't express the whole run
+      4  with --run: undetermined: the program doesn't express the whole run
     """
     if (profile is not None or run) and to is not Form.C:
         raise BadInput(f"{'--run' if run else '--profile'}: goes with --to c only (leave it out)")

@@ -150,7 +150,7 @@ def _built(module_name: str, name: str) -> Implementation:
 
 def _checked(build: Callable[[], object]) -> Implementation:
     """What ``build`` makes, if it has what an implementation must have. Raises NotBuilt."""
-    from sendright.mach.kernel.implementation import error_in_words
+    from sendright.mach.kernel.implementation import error_in_words, missing_members
     from sendright.properties.runs.isolation import NotBuilt
 
     try:
@@ -164,9 +164,7 @@ def _checked(build: Callable[[], object]) -> Implementation:
         if os.environ.get("SENDRIGHT_DEBUG"):
             traceback.print_exc()
         raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
-    missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
-    if not isinstance(getattr(kernel, "name", None), str):
-        missing.append("name")
+    missing = missing_members(kernel)
     if missing:
         raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.kernel.implementation.Implementation)")
     made: Implementation = kernel

@@ -80,7 +80,9 @@ def made_call(step: Step, profile: str) -> str:
 
 @cache
 def _argument_types(call: str) -> dict[str, ArgumentType]:
-    """The types of a call's arguments. Of a rule that calls share: of those parameters that mean one thing in all calls."""
+    """The types of a call's arguments. Of a rule that calls share: of those parameters that mean one thing in all
+    calls.
+    """
     if call in SIGNATURES:
         return {argument.name: argument.type for argument in SIGNATURES[call].arguments}
     found: dict[str, set[ArgumentType]] = {}

@@ -64,7 +64,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``-n`` a module's tests are all run by one process: what they share is made once. (``--dist`` may say otherwise.)"""
+    """With ``-n`` a module's tests are all run by one process: what they share is made once. (``--dist`` may say
+    otherwise.)
+    """
     if config.getoption("dist") != "load":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -81,7 +83,9 @@ def _no_width_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _user_without_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test uses the cached proofs or the key of the user who runs it. (Live tests find their kernel in that user's cache directory.)"""
+    """No test uses the cached proofs or the key of the user who runs it. (Live tests find their kernel in that user's
+    cache directory.)
+    """
     if request.node.get_closest_marker("live") is None:
         home = tmp_path_factory.getbasetemp() / f"user-{uuid4().hex}"
         monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))

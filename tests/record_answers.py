@@ -1,10 +1,12 @@
 """Records which answers of the reference kernel each of its tests expects, for ``sendright trace-spec``.
 
-Run ``python tests/record_answers.py`` when such tests are new or have changed: it runs those, and updates ``answers.json``. ``--all`` runs all
-of them. ``--check`` also runs all, writes nothing, and fails if the file isn't up to date.
+Run ``python tests/record_answers.py`` when such tests are new or have changed: it runs those, and updates
+``answers.json``. ``--all`` runs all of them. ``--check`` also runs all, writes nothing, and fails if the file isn't up
+to date.
 
-Each test is run once as it is, and then once for each answer (call, code) that it got, with that answer altered: the kernel does
-what it did, but returns another code. If the test then fails it expects that code. Random runs are left out: they test no answer in particular.
+Each test is run once as it is, and then once for each answer (call, code) that it got, with that answer altered: the
+kernel does what it did, but returns another code. If the test then fails it expects that code. Random runs are left
+out: they test no answer in particular.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ Answer = tuple[str, str]
 
 
 class Recorder:
-    """A plugin for pytest that finds the answers that each test expects. Only kernels that are exactly the reference kernel count."""
+    """A plugin for pytest that finds the answers that each test expects. Only kernels that are exactly the reference
+    kernel count.
+    """
 
     def __init__(self, directory: Path, skip: Container[str]) -> None:
         self.directory = directory

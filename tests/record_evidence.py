@@ -1,12 +1,12 @@
 """Records which cases of the specification a live GNU Mach has agreed on, for ``sendright trace-spec --evidence``.
 
-Run ``python tests/record_evidence.py`` on a machine that is set up (``sendright setup gnumach``), when rules or recorded
-transcripts have changed. It judges the transcripts again, replays ``tests/scripts/gnumach.json`` on the live kernel, and
-makes random runs on it. What they reach is in ``model/tracing/runs.json`` then. A case counts if the kernel's answer to
-the step, and all that it showed after the step, agreed.
+Run ``python tests/record_evidence.py`` on a machine that is set up (``sendright setup gnumach``), when rules or
+recorded transcripts have changed. It judges the transcripts again, replays ``tests/scripts/gnumach.json`` on the live
+kernel, and makes random runs on it. What they reach is in ``model/tracing/runs.json`` then. A case counts if the
+kernel's answer to the step, and all that it showed after the step, agreed.
 
-Without a live kernel, ``--transcripts`` records only what the transcripts reach, and keeps the other records whose cases
-still exist.
+Without a live kernel, ``--transcripts`` records only what the transcripts reach, and keeps the other records whose
+cases still exist.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The locked versions in ``requirements/`` fit what ``pyproject.toml`` allows: where a test fails, run ``requirements/lock``."""
+"""The locked versions in ``requirements/`` fit what ``pyproject.toml`` allows: where a test fails, run
+``requirements/lock``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LOCKS = {
     "docs": (("docs",), ()),
     "benchmark": (("benchmark",), ("audit",)),
 }
-"""For each file the dependency groups and the extras that it locks beside the project's dependencies and what builds the project."""
+"""For each file the dependency groups and the extras that it locks beside the project's dependencies and what builds
+the project.
+"""
 MACHINES = [
     {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": system, "os_name": "nt" if system == "win32" else "posix"}
     for python in ("3.11", "3.12", "3.13")

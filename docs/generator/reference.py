@@ -1,4 +1,6 @@
-"""The generated pages of the reference, from the signature table, the rules, the invariants and the profiles. Nothing is kept by hand."""
+"""The generated pages of the reference, from the signature table, the rules, the invariants and the profiles. Nothing
+is kept by hand.
+"""
 
 from __future__ import annotations
 

@@ -38,6 +38,12 @@ class Implementation(Protocol):
         """The whole state between two calls, or a view of it if ``capabilities`` declares one."""
 
 
+def missing_members(kernel: object) -> list[str]:
+    """What ``kernel`` lacks of an ``Implementation``: the names of members; empty: nothing."""
+    missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
+    return missing if isinstance(getattr(kernel, "name", None), str) else [*missing, "name"]
+
+
 class ImplementationCrash(Exception):
     """The implementation did not answer. The text continues a sentence about the call: "raised OSError: …", "panicked".
 

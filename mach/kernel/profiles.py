@@ -63,7 +63,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """``task_get/set_special_port``: selector -> place."""
     flavour_ports: dict[int, PortObject] = {}
     """``task_get_special_port``: selector -> a further port of the task, with less authority. The kernel makes a send
-    right to it. It makes the port itself when it is first asked for. ``task_set_special_port`` doesn't know them."""
+    right to it, and the first time the port, too. ``task_set_special_port`` doesn't know them."""
     flavours_that_stay: frozenset[PortObject] = frozenset()
     """Those of these ports whose send rights are immovable, as ``task_ports_stay`` says."""
     protected_places: frozenset[Place] = frozenset()

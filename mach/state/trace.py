@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.call import Call, Result
 from sendright.mach.state.snapshot import EMPTY, Change, Difference, Snapshot, slots
 from sendright.mach.state.view import ViewPart
 
@@ -34,6 +34,24 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     missing: Literal["answer", "state"] | None = None
     """What is missing because the implementation crashed or hung: the answer and the state after the call, or only
     the state."""
+
+    @classmethod
+    def of(cls, index: int, task: int, call: Call, result: Result, changed: tuple[Change, ...], cases: tuple[str, ...] = ()) -> Step:
+        """The step in which ``task`` made ``call`` with this ``result``."""
+        return cls(
+            index=index,
+            task=task,
+            call=call.name,
+            arguments=call.arguments,
+            shortage=call.shortage,
+            stop=call.stop,
+            resume=call.resume,
+            code=result.code,
+            outputs=result.outputs,
+            created_task=result.created_task,
+            cases=cases,
+            changes=changed,
+        )
 
     @property
     def made(self) -> Call:

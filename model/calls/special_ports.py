@@ -83,8 +83,8 @@ def _is_too_weak(k: Context, task: Name, which: Int) -> Term:
 def task_get_special_port(k: Context, task: Name, which: Int, *, reply_message: Message, new_port: Port) -> Iterator[Case]:
     """Get a send right to one of a task's special ports.
 
-    In XNU 11417 a task has further ports, with which a holder can do less. The kernel makes one when it is first asked
-    for (``convert_task_to_port_with_flavor``). Through such a port a caller gets only ports that aren't stronger
+    In XNU 11417 a task has further ports, with which a holder can do less. The first call that asks for one
+    makes it (``convert_task_to_port_with_flavor``). Through such a port a caller gets only ports that aren't stronger
     (``special_port_allowed_with_task_flavor``; both in ``kern/ipc_tt.c``).
 
     XNU 11417 tells null for a kernel object's port (``ipc_port_copy_send_mqueue`` in ``ipc/ipc_port.c``), except for

@@ -67,7 +67,7 @@ class _Program:
         self.table: list[str] = []
         self.missing: NotExpressed | None = None
         self.given_again: set[tuple[int, int]] = set()
-        """Names that the present step freed and gave again, as far as nothing has told of them."""
+        """Names that this step freed and gave to something else, and that no result of the step has named yet."""
         self.tasks = 1 + max([BOOTSTRAP_TASK, *(task for state in run.states for task in state.tasks)])
         self.ports = 1 + max([0, *(port for state in run.states for port in state.ports)])
 

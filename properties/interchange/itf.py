@@ -26,6 +26,11 @@ _LARGEST = (1 << 53) - 1
 """The largest integer that the format lets stand as a JSON number."""
 
 
+def is_itf(data: object) -> bool:
+    """Whether a JSON value is meant as a trace in this format."""
+    return isinstance(data, dict) and "states" in data and "vars" in data
+
+
 def itf(trace: Trace) -> str:
     """``trace`` in the Informal Trace Format, with one state for the boot and one after each call."""
     now = dict(slots(trace.initial))

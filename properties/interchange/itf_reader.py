@@ -34,11 +34,6 @@ class BadItf(ValueError):
         self.place = place
 
 
-def is_itf(data: object) -> bool:
-    """Whether a JSON value is meant as a trace in this format."""
-    return isinstance(data, dict) and "states" in data and "vars" in data
-
-
 def script_of_itf(data: dict[str, Any], boot: Callable[[Profile], Snapshot]) -> dict[str, Any]:
     """The script (docs/scripts.md) that makes the calls of the trace ``data``. ``boot`` gives the boot state of a
     profile. Raises BadItf."""

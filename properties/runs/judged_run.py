@@ -98,8 +98,8 @@ def time_limit(seconds: float) -> Iterator[None]:
     """
     if not _has_limits():
         yield
-    elif _ready:
-        _ready[0] = _RINGS
+    elif _rings_left:
+        _rings_left[0] = _RINGS
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
         try:
             yield
@@ -113,22 +113,22 @@ def time_limit(seconds: float) -> Iterator[None]:
 @contextmanager
 def ready_for_limits() -> Iterator[None]:
     """In the block, time limits take less time: SIGALRM is handled for all of them."""
-    if _ready or not _has_limits():
+    if _rings_left or not _has_limits():
         yield
         return
     before = signal.signal(signal.SIGALRM, _expire)
-    _ready.append(_RINGS)
+    _rings_left.append(_RINGS)
     try:
         yield
     finally:
-        _ready.clear()
+        _rings_left.clear()
         signal.signal(signal.SIGALRM, before)
 
 
 _FINALIZER_SECONDS = 1.0
 _RINGS = 100
-_ready: list[int] = []
-"""Not empty: SIGALRM raises Hang, but for so many rings of the timer in finalizers."""
+_rings_left: list[int] = []
+"""Not empty: SIGALRM raises Hang. So many more times it doesn't, if it rings in a finalizer."""
 
 
 def _has_limits() -> bool:
@@ -140,8 +140,8 @@ def _expire(number: int, frame: FrameType | None) -> None:
 
     A finalizer that doesn't end is interrupted too.
     """
-    if _ready and _ready[0] and _in_finalizer(frame):
-        _ready[0] -= 1
+    if _rings_left and _rings_left[0] and _in_finalizer(frame):
+        _rings_left[0] -= 1
         signal.setitimer(signal.ITIMER_REAL, _FINALIZER_SECONDS / _RINGS, 1)
         return
     raise Hang
@@ -324,22 +324,7 @@ class JudgedRun:
         self.steps[-1] = msgspec.structs.replace(self.steps[-1], missing="answer" if result is None else "state")
 
     def _keep(self, task: int, call: Call, result: Result, cases: tuple[str, ...], after: Snapshot) -> None:
-        self.steps.append(
-            Step(
-                index=len(self.steps),
-                task=task,
-                call=call.name,
-                arguments=call.arguments,
-                shortage=call.shortage,
-                stop=call.stop,
-                resume=call.resume,
-                code=result.code,
-                outputs=result.outputs,
-                created_task=result.created_task,
-                cases=cases,
-                changes=changes(self.snapshot, after),
-            )
-        )
+        self.steps.append(Step.of(len(self.steps), task, call, result, changes(self.snapshot, after), cases))
         self._before, self.snapshot = self.snapshot, after
 
     def _record_all_changes(self, index: int, before: Snapshot) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
 from sendright.mach.results.checks import CAN_NOT_BE_READ
-from sendright.properties.interchange.itf_reader import BadItf, is_itf, script_of_itf
+from sendright.properties.interchange.itf import is_itf
 from sendright.properties.scripts.schema import SCRIPT_FORMAT, STEP_KEYS, CaseForm, RoutineForm, ScriptForm, ServerForm, in_words
 from sendright.properties.scripts.servers import DESTROY, SERVE, LibraryStep, PlannedServer, UnmodelledServer, read_library_step, read_server
 from sendright.properties.scripts.spelling import NotModelled, WrongValue, quoted
@@ -131,6 +131,7 @@ def _lines_of_ids(content: bytes) -> dict[str, int]:
 def _script_of_itf(data: dict[str, Any], path: Path) -> dict[str, Any]:
     """The script that makes the calls of a trace in the Informal Trace Format. Raises BadScript."""
     from sendright.model.execution.oracle import Oracle
+    from sendright.properties.interchange.itf_reader import BadItf, script_of_itf
 
     _check_tree(data, path)
     try:

@@ -1,4 +1,6 @@
-"""However a command is ended, nothing that it started runs on, and nothing that it made stays in the temporary directory."""
+"""However a command is ended, nothing that it started runs on, and nothing that it made stays in the temporary
+directory.
+"""
 
 import json
 import os
@@ -182,7 +184,9 @@ IN_EVERY_RUN = {
     "an audit of what doesn't come": (signal.SIGINT, signal.SIGKILL),
     "a log": (signal.SIGTERM, signal.SIGHUP),
 }
-"""The signals that are tried with each command in every run of the tests: each at least once, and each way in which a command does its work."""
+"""The signals that are tried with each command in every run of the tests: each at least once, and each way in which a
+command does its work.
+"""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What an output option of any command may replace, and what it must leave as it is. The options are those that the commands have."""
+"""What an output option of any command may replace, and what it must leave as it is. The options are those that the
+commands have.
+"""
 
 import ctypes
 import errno
@@ -45,6 +47,7 @@ COMMANDS = {
     "policy": ["policy", "-q", "policy-in.toml", "--trace", "start-in.json"],
     "check-server": ["check-server", "-q", "server-in.json", "--server", "mended", "--examples", "4", "--acts", "10"],
     "compare": ["compare", "-q", "osf", "gnumach", "--no-proofs"],
+    "export": ["export", "trace-in.json", "--to", "itf"],
 }
 """How each command is run that has an output option."""
 
@@ -54,7 +57,7 @@ def options() -> Iterator[tuple[str, str]]:
     group = typer.main.get_command(cli.app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         for parameter in command.params:
-            if parameter.param_type_name == "option" and parameter.metavar == "FILE":
+            if parameter.param_type_name == "option" and parameter.metavar in ("FILE", "OUT"):
                 yield name, max(parameter.opts, key=len)
 
 

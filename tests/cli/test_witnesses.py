@@ -22,7 +22,8 @@ RECORDED = ROOT / "model" / "execution" / "witnesses.json"
 
 @pytest.fixture
 def search(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A search that keeps all and finds one run without calls in each profile but osf; gives the profiles that were searched.
+    """A search that keeps all and finds one run without calls in each profile but osf; gives the profiles that were
+    searched.
 
     The run's limit tells it apart from what there was.
     """

@@ -92,7 +92,7 @@ def test_profiles_are_compared_two_by_two(pages: dict[str, str], reference: Modu
         for other in names[index + 1 :]:
             assert f"## {one} and {other}\n" in page
     assert set(reference.switch_words()) == set(SWITCHES)
-    assert reference.switch_words()["registered_ports"] == "``TASK_PORT_REGISTER_MAX``."
+    assert reference.switch_words()["registered_ports"] == "`TASK_PORT_REGISTER_MAX`."
 
 
 @pytest.mark.heavy

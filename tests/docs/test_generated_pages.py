@@ -1,4 +1,6 @@
-"""The generated pages beside the calls: commands, JSON, boot states, forms of results, effects. Each says what the program does."""
+"""The generated pages beside the calls: commands, JSON, boot states, forms of results, effects. Each says what the
+program does.
+"""
 
 import importlib.util
 import json

@@ -1,8 +1,9 @@
 """``docs/profiles.md`` beside the specification: for each call and profile, the same errors in the same order.
 
-Page and rules are compared as sequences of return codes. An *error* is any code but KERN_SUCCESS and the two codes of a call that waits.
-Of each rule that a call runs through, and of each table in the call's section, the test takes the cases that the profile has, up to the
-last error. A case among them that isn't an error ends the call without one, so it counts as KERN_SUCCESS. Equal neighbours count once.
+Page and rules are compared as sequences of return codes. An *error* is any code but KERN_SUCCESS and the two codes of a
+call that waits. Of each rule that a call runs through, and of each table in the call's section, the test takes the
+cases that the profile has, up to the last error. A case among them that isn't an error ends the call without one, so it
+counts as KERN_SUCCESS. Equal neighbours count once.
 """
 
 import re

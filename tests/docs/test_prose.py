@@ -1,4 +1,6 @@
-"""Prose in the documentation, reports and the command line: short lines, and none of the phrases that readers had to read twice."""
+"""Prose in the documentation, reports and the command line: short lines, and none of the phrases that readers had to
+read twice.
+"""
 
 import ast
 import io

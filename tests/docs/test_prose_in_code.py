@@ -1,4 +1,6 @@
-"""The prose in the source of api/, impl/, mach/, model/, package/ and properties/: docstrings of at most 120 characters a line, in plain English."""
+"""The prose in the source of api/, impl/, mach/, model/, package/ and properties/: docstrings of at most 120 characters
+a line, in plain English.
+"""
 
 import ast
 import io
@@ -13,6 +15,8 @@ from support.prose import LONGEST, UNPLAIN
 
 PACKAGES = ("api", "impl", "mach", "model", "package", "plugins", "properties")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+OTHERS = sorted(path for folder in ("benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py"))
+"""Sources of which only the length of their lines of prose is looked at."""
 
 PARTICIPLES = re.compile(r"^_?(Given|Known|Shown|Told|Seen|Asked|Presumed|Counted|Bound|Broken|Named|Waiting|Minimized|Malformed|Unfinished)$")
 """Names that say what happened to a thing, and not what it is."""
@@ -58,6 +62,11 @@ def _participles(source: str) -> list[str]:
 def test_prose_in_code_is_plain(path: Path) -> None:
     source = path.read_text("utf-8")
     assert (_long_lines(source), _unplain(source), _participles(source)) == ([], [], [])
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_docstrings_elsewhere_are_short(path: Path) -> None:
+    assert _long_lines(path.read_text("utf-8")) == []
 
 
 def test_the_checks_find_what_they_look_for() -> None:

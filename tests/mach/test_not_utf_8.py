@@ -1,4 +1,6 @@
-"""Bytes that are not UTF-8 are treated alike by every reader, whatever the installed version of msgspec raises for them."""
+"""Bytes that are not UTF-8 are treated alike by every reader, whatever the installed version of msgspec raises for
+them.
+"""
 
 from __future__ import annotations
 

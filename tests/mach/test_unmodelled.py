@@ -67,7 +67,9 @@ def test_no_number_of_a_range_reaches_a_kernel_or_a_judge(profile: Profile) -> N
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_what_the_kernels_headers_name_is_modelled_or_in_a_range(profile: Profile) -> None:
-    """Of the arguments with numbers that a kernel acts on: each named number is one that the profile has, or it is in a range."""
+    """Of the arguments with numbers that a kernel acts on: each named number is one that the profile has, or it is in a
+    range.
+    """
     modelled = {
         ("task_info", "flavor"): set(profile.token_flavours),
         ("task_get_special_port", "which"): {*profile.special_ports, *profile.flavour_ports},

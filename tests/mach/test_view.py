@@ -1,4 +1,6 @@
-"""Implementations that show a view of their spaces only, that don't have every call, and whose tasks go on by themselves."""
+"""Implementations that show a view of their spaces only, that don't have every call, and whose tasks go on by
+themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What reports say of a kernel that shows a view of its state: what it showed, and never what the specification expected instead."""
+"""What reports say of a kernel that shows a view of its state: what it showed, and never what the specification
+expected instead.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Shorthand for tests that drive a kernel beside the oracle: they agree on every answer and every state, and all invariants hold."""
+"""Shorthand for tests that drive a kernel beside the oracle: they agree on every answer and every state, and all
+invariants hold.
+"""
 
 from __future__ import annotations
 

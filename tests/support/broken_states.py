@@ -1,4 +1,5 @@
-"""States with every kind of damage that their form allows, for tests of what is said of states that no kernel should be in.
+"""States with every kind of damage that their form allows, for tests of what is said of states that no kernel should be
+in.
 
 The damage follows from the types of a snapshot's fields, so a new field is damaged too.
 """
@@ -55,19 +56,7 @@ def moments(profile: Profile) -> Iterator[Moment]:
                 break
             result = kernel.call(recorded.task, call)
             after = kernel.snapshot()
-            step = Step(
-                index=index,
-                task=recorded.task,
-                call=call.name,
-                arguments=call.arguments,
-                shortage=call.shortage,
-                stop=call.stop,
-                resume=call.resume,
-                code=result.code,
-                outputs=result.outputs,
-                created_task=result.created_task,
-                changes=changes(before, after),
-            )
+            step = Step.of(index, recorded.task, call, result, changes(before, after))
             steps = (*steps, step)
             yield Moment(initial, before, steps, after)
             before = after
@@ -242,4 +231,4 @@ def _damaged(form: inspect.Type, value: Any, where: str, others: dict[str, list[
         case inspect.NoneType():
             pass
         case _:
-            raise NotImplementedError(f"what can be wrong with {form} at {where}?")
+            raise TypeError(f"what can be wrong with {form} at {where}?")

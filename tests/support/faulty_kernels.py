@@ -15,8 +15,9 @@ from sendright.mach.state.snapshot import Snapshot
 class Faulty(ReferenceKernel):
     """The reference kernel, but for one call: its answer is another one, or what the kernel shows after it is.
 
-    ``at`` is the call's name or its number in the run, from 1. ``answer`` gets the call and the right answer, and returns, raises or does what
-    the kernel does instead; ``show`` gets the right state, and returns what the kernel shows from that call on.
+    ``at`` is the call's name or its number in the run, from 1. ``answer`` gets the call and the right answer, and
+    returns, raises or does what the kernel does instead; ``show`` gets the right state, and returns what the kernel
+    shows from that call on.
     """
 
     def __init__(self, at: int | str, answer: Callable[[Call, Result], Any] | None = None, show: Callable[[Snapshot], Any] | None = None) -> None:

@@ -1,8 +1,9 @@
-"""Transcripts of a live GNU Mach: what was asked of the driver, and what it answered, so that the comparison runs without QEMU too.
+"""Transcripts of a live GNU Mach: what was asked of the driver, and what it answered, so that the comparison runs
+without QEMU too.
 
-``python tests/support/gnumach_transcripts.py`` records them anew, on a machine that is set up (``sendright setup gnumach``): random runs, and the
-specification's witnesses. A transcript has the calls of a run, and the lines that went over the serial port; in these calls have their names, so that
-a new call in the signature table doesn't matter.
+``python tests/support/gnumach_transcripts.py`` records them anew, on a machine that is set up (``sendright setup
+gnumach``): random runs, and the specification's witnesses. A transcript has the calls of a run, and the lines that went
+over the serial port; in these calls have their names, so that a new call in the signature table doesn't matter.
 """
 
 from __future__ import annotations

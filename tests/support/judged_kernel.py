@@ -15,7 +15,9 @@ class _Kernel(ReferenceKernel):
 
 
 class JudgedKernel(_Kernel):
-    """The reference kernel. A call raises Violated if the specification doesn't agree with its answer or with the state after it."""
+    """The reference kernel. A call raises Violated if the specification doesn't agree with its answer or with the state
+    after it.
+    """
 
     run: Run
 

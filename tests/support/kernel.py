@@ -210,9 +210,11 @@ def dead(urefs: int = 0) -> Entry:
 
 
 def check_counts(state: Snapshot, leaks: bool = False) -> None:
-    """Each port has one receive right, the kernel's if it stands for an object; its counts are those of the rights there are.
+    """Each port has one receive right, the kernel's if it stands for an object; its counts are those of the rights
+    there are.
 
-    Rights that wait for an event count like any others. ``leaks``: the kernel has hazard H-8, so that a port may count too many send rights.
+    Rights that wait for an event count like any others. ``leaks``: the kernel has hazard H-8, so that a port may count
+    too many send rights.
     """
     sends: Counter[int | None] = Counter()
     send_onces: Counter[int | None] = Counter()

@@ -37,9 +37,10 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def outputs(page: str, directory: Path, without: tuple[str, ...] = ()) -> list[str]:
-    """What each ``sh`` block of ``page`` prints, when one shell runs them in order in ``directory``, and each listing is
-    written to its file before the next block runs. ``without``: beginnings of blocks that print nothing, because they
-    aren't run."""
+    """What each ``sh`` block of ``page`` prints, when one shell runs them in order in ``directory``, and each listing
+    is written to its file before the next block runs. ``without``: beginnings of blocks that print nothing, because
+    they aren't run.
+    """
     script, number = "", 0
     for block in blocks(page):
         if block.language == "python" and block.file:
@@ -72,8 +73,9 @@ def agrees(block: Block, output: str) -> bool:
 
 
 def listed(page: str, made: list[str]) -> Iterator[tuple[Block, str]]:
-    """Each ``text`` block of ``page``, with what the ``sh`` block before it has printed (``made``: of all ``sh`` blocks,
-    in order)."""
+    """Each ``text`` block of ``page``, with what the ``sh`` block before it has printed (``made``: of all ``sh``
+    blocks, in order).
+    """
     number = -1
     for block in blocks(page):
         number += block.language == "sh"

@@ -122,7 +122,9 @@ class RandomCaller:
         self.random = Random(seed)
 
     def draw(self, state: Snapshot) -> tuple[int, Call]:
-        """A task that can make calls, and one for it to make. The last such task is not suspended: that would be the end."""
+        """A task that can make calls, and one for it to make. The last such task is not suspended: that would be the
+        end.
+        """
         awake = runnable(state)
         task = self.random.choice(awake)
         waiting = state.tasks[task].waiting
@@ -221,7 +223,9 @@ def anew(kernel: ReferenceKernel) -> Snapshot:
 
 
 def with_looks(before: Snapshot, after: Snapshot, profile: Profile) -> Snapshot:
-    """The state before, with those names of dead ports looked at that were looked at until ``after``: a failing call looks, too."""
+    """The state before, with those names of dead ports looked at that were looked at until ``after``: a failing call
+    looks, too.
+    """
     if before == after or not profile.dead_names_are_lazy:
         return before
     tasks = {number: msgspec.structs.replace(task, names=dict(task.names)) for number, task in before.tasks.items()}
@@ -276,7 +280,9 @@ def check_guards(state: Snapshot) -> None:
 
 
 def check_waiting(state: Snapshot) -> None:
-    """A message that waits is to a live port by a send right, or to a dead one; a child that waits for its tokens lives."""
+    """A message that waits is to a live port by a send right, or to a dead one; a child that waits for its tokens
+    lives.
+    """
     for task in state.tasks.values():
         if task.waiting is not None:
             message, child = task.waiting.message, task.waiting.child

@@ -39,22 +39,10 @@ def run(kernel: Implementation, calls: Calls, violations: tuple[Violation, ...] 
     initial = before = kernel.snapshot()
     steps = []
     for index, (task, call, arguments, shortage) in enumerate(calls):
-        result = kernel.call(task, Call(call, arguments, shortage))
+        made = Call(call, arguments, shortage)
+        result = kernel.call(task, made)
         after = kernel.snapshot()
-        steps.append(
-            Step(
-                index=index,
-                task=task,
-                call=call,
-                arguments=arguments,
-                shortage=shortage,
-                code=result.code,
-                outputs=result.outputs,
-                created_task=result.created_task,
-                cases=(f"{call}/KERN_SUCCESS/done",),
-                changes=changes(before, after),
-            )
-        )
+        steps.append(Step.of(index, task, made, result, changes(before, after), (f"{call}/KERN_SUCCESS/done",)))
         before = after
     return Trace(
         implementation=kernel.name,

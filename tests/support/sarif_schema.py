@@ -1,4 +1,6 @@
-"""What SARIF 2.1.0 (OASIS) asks of the parts of a log that sendright writes, as a JSON Schema: no other properties, and these with these types."""
+"""What SARIF 2.1.0 (OASIS) asks of the parts of a log that sendright writes, as a JSON Schema: no other properties, and
+these with these types.
+"""
 
 from __future__ import annotations
 

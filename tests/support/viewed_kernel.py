@@ -1,4 +1,6 @@
-"""The reference kernel as one that doesn't show everything, and one whose tasks go on by themselves: what live kernels are like."""
+"""The reference kernel as one that doesn't show everything, and one whose tasks go on by themselves: what live kernels
+are like.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kernel that sendright can check, in 40 lines: one task, with receive rights, port sets, dead names and send rights."""
+"""A kernel that sendright can check, in 40 lines: one task, receive rights, port sets, dead names and send rights."""
 
 from sendright.mach.abi.codes import ReturnCode as Code
 from sendright.mach.abi.rights import Right, SlotKind

@@ -17,7 +17,7 @@ class SmallKernel(sendright.Kernel):
     def boot(self, profile: Profile) -> None:
         """The task has a send right for each of these ports of the kernel, under the names 1, 2, 3 …"""
         self.rights = dict.fromkeys(range(1, len(profile.bootstrap_names) + 1), (SlotKind.SEND, 1))
-        self.task_self = 0  # the name of the task's own port, once it has asked for it
+        self.task_self = 0  # the name of the task's own port; 0: mach_task_self wasn't called yet
         self.most = profile.urefs_max
 
     def snapshot(self) -> View:

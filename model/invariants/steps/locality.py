@@ -222,7 +222,7 @@ def makes_ports(x: Transition) -> bool:
 
 
 def gives_further_ports(x: Transition) -> bool:
-    """Calls that give a right to a task's further port, and make the port when it is first asked for."""
+    """Calls that give a right to a further port of a task. The first such call makes the port."""
     return bool(x.k.profile.flavour_ports) and x.rule == "task_get_special_port"
 
 

@@ -53,7 +53,9 @@ def answers(transcript: Transcript) -> Iterator[tuple[int, list[str]]]:
 
 
 def test_any_other_number_in_a_view_is_found(recorded: list[Transcript]) -> None:
-    """Each word of some views, changed: a name, a type, references, a status. (Which port it is may show later, or not at all.)"""
+    """Each word of some views, changed: a name, a type, references, a status. (Which port it is may show later, or not
+    at all.)
+    """
     transcript = next(each for each in recorded if any("2 0 0 0 0 5 0 0 0 0" in answered for _, answered in each.lines))
     number, words = next((number, words) for number, words in answers(transcript) if "2 0 0 0 0 5 0 0 0 0" in " ".join(words))
     begin = words.index("T") + 2

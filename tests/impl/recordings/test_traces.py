@@ -26,17 +26,7 @@ class Recorded(ReferenceKernel):
     def call(self, task: int, call: Call) -> Result:
         before = self.snapshot()
         result = super().call(task, call)
-        made = Step(
-            index=len(self.steps),
-            task=task,
-            call=call.name,
-            arguments=call.arguments,
-            code=result.code,
-            outputs=result.outputs,
-            created_task=result.created_task,
-            changes=changes(before, self.snapshot()),
-        )
-        self.steps.append(made)
+        self.steps.append(Step.of(len(self.steps), task, call, result, changes(before, self.snapshot())))
         return result
 
 

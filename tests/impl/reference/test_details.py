@@ -1,4 +1,6 @@
-"""What a kernel tells of a port or a space for debugging: counts of rights, kernel objects, tables of names and requests."""
+"""What a kernel tells of a port or a space for debugging: counts of rights, kernel objects, tables of names and
+requests.
+"""
 
 from typing import Any
 

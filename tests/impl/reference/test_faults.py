@@ -100,7 +100,9 @@ def test_messages_still_move_send_rights() -> None:
 
 
 def swapped(machine: Machine, stop: bool) -> tuple[int, int]:
-    """What the ports of the right that was there, and of the one put there meanwhile, count, when two tasks set one place of the child's."""
+    """What the ports of the right that was there, and of the one put there meanwhile, count, when two tasks set one
+    place of the child's.
+    """
     root, kernel = machine.root, machine.kernel
     child = root.child()
     old, first, second = (root.port_with_send() for _ in range(3))

@@ -1,4 +1,6 @@
-"""Guarded receive rights in the reference kernel: construct, destruct, guard, unguard, and what a guard keeps from happening."""
+"""Guarded receive rights in the reference kernel: construct, destruct, guard, unguard, and what a guard keeps from
+happening.
+"""
 
 from collections.abc import Callable
 

@@ -20,7 +20,9 @@ def root(request: pytest.FixtureRequest) -> Actor:
 
 
 def answers(root: Actor, call: str, answer: Any, **arguments: Any) -> None:
-    """Where the names pass the call answers so (a code, or what success gives), and elsewhere that there is no such name."""
+    """Where the names pass the call answers so (a code, or what success gives), and elsewhere that there is no such
+    name.
+    """
     if not root.machine.profile.serves(call):
         return
     if not root.machine.profile.reserved_names_pass:

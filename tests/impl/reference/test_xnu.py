@@ -180,7 +180,9 @@ def test_a_task_port_is_kept_in_no_place(staying: Actor) -> None:
 
 
 def test_a_task_port_moves(root: Actor) -> None:
-    """The kernel gives a task that isn't Apple's no port of its own beside the one that others have. (``ipc_task_set_immovable_pinned``)"""
+    """The kernel gives a task that isn't Apple's no port of its own beside the one that others have.
+    (``ipc_task_set_immovable_pinned``)
+    """
     other, queue = root.machine.booted(1), root.port_with_send()
     number = other.shown.port
     root.sends(queue, reply=OTHER, reply_disposition=Disposition.COPY_SEND, descriptors=((OTHER, Disposition.COPY_SEND), ((OTHER,), 17)))

@@ -1,5 +1,6 @@
-"""What kernels tell of ports and spaces beside their attributes, contexts, and guards that change: kernel and rules agree, call by call; wrong
-answers are found out; mistakes in rules break a property."""
+"""What kernels tell of ports and spaces beside their attributes, contexts, and guards that change: kernel and rules
+agree, call by call; wrong answers are found out; mistakes in rules break a property.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Guards in the specification: kernel and rules agree, call by call; wrong answers and states are found out; mistakes in rules break a property."""
+"""Guards in the specification: kernel and rules agree, call by call; wrong answers and states are found out; mistakes
+in rules break a property.
+"""
 
 from __future__ import annotations
 

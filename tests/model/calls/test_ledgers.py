@@ -82,7 +82,9 @@ def test_who_pays_for_a_child_and_gives_its_limit_needs_both(judged: Judged, led
 
 
 def test_an_infinite_child(judged: Judged, ledgers: Ledgers) -> None:
-    """What passes between an infinite ledger and a finite one is made or absorbed; what passes between infinite ones is nothing."""
+    """What passes between an infinite ledger and a finite one is made or absorbed; what passes between infinite ones is
+    nothing.
+    """
     endless = ledgers.child(ledgers.root, ledgers.root, -1)
     finite = ledgers.child(endless, endless, 5)
     for transfer in (3, -6):

@@ -1,4 +1,6 @@
-"""The rules of the port-name calls, beside the reference kernel: port sets, attributes, renaming, allocation, receiving from sets."""
+"""The rules of the port-name calls, beside the reference kernel: port sets, attributes, renaming, allocation, receiving
+from sets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Ports that are made for one purpose: kernel and rules agree, call by call; wrong answers are found out; mistakes in rules break a property."""
+"""Ports that are made for one purpose: kernel and rules agree, call by call; wrong answers are found out; mistakes in
+rules break a property.
+"""
 
 from __future__ import annotations
 

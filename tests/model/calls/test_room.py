@@ -23,7 +23,9 @@ GIVEN = msgspec.structs.replace(MANUAL, room_is_given=True)
 
 
 def begin(profile: Profile) -> ByHand:
-    """The bootstrap task's port 7 holds message 1 and has no room for more; two children wait with the messages 2 and 3."""
+    """The bootstrap task's port 7 holds message 1 and has no room for more; two children wait with the messages 2 and
+    3.
+    """
     run = ByHand(msgspec.structs.replace(profile, queue_limit=1))
     run.port(P)
     run.child(P)

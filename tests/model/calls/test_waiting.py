@@ -21,7 +21,9 @@ IN_PROGRESS, WAITS = ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PR
 
 @pytest.fixture
 def run() -> ByHand:
-    """The bootstrap task's port 7 holds one message and has no room for more; its child, task 1, can send there, and receives at 50."""
+    """The bootstrap task's port 7 holds one message and has no room for more; its child, task 1, can send there, and
+    receives at 50.
+    """
     run = ByHand(msgspec.structs.replace(MANUAL, queue_limit=1))
     run.port(P)
     run.child(P)

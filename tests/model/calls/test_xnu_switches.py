@@ -1,7 +1,7 @@
 """The switches of the profile ``xnu``, one by one: calls on the reference kernel, judged by the specification.
 
-Each story is told twice: the kernel of the profile must be agreed with, and a kernel that has the switch as the other profiles have it must be
-found out.
+Each story is told twice: the kernel of the profile must be agreed with, and a kernel that has the switch as the other
+profiles have it must be found out.
 """
 
 from __future__ import annotations

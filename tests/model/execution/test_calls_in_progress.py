@@ -1,4 +1,6 @@
-"""Calls that haven't ended, and bodies with arrays and memory, in all that surrounds the two sides: on traces and states made by hand."""
+"""Calls that haven't ended, and bodies with arrays and memory, in all that surrounds the two sides: on traces and
+states made by hand.
+"""
 
 from __future__ import annotations
 

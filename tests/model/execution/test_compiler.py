@@ -1,8 +1,8 @@
 """The oracle's Python is a translation of the specification's terms: on real states it says what z3 itself says.
 
-So do the ghost counts, which proofs trust: what a rule makes of them is the number of slots and messages that there are then. The
-states are those that witnesses go through. Each is written out in z3, over enumerated sorts, and the conditions and the state after
-are simplified by z3 to values.
+So do the ghost counts, which proofs trust: what a rule makes of them is the number of slots and messages that there are
+then. The states are those that witnesses go through. Each is written out in z3, over enumerated sorts, and the
+conditions and the state after are simplified by z3 to values.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ Counts = tuple[Counter[int], Counter[int]]
 
 
 def counted(written: Written, moment: Moment, context: Context, releases: list[Any], solved: list[Any]) -> Counts | None:
-    """How many send rights to each port a release gives up, and how many notifications it makes: slot by slot, as z3 says."""
+    """How many send rights to each port a release gives up, and how many notifications it makes: slot by slot, as z3
+    says.
+    """
     if not releases:
         return None
     [release] = releases
@@ -161,7 +163,9 @@ def counted(written: Written, moment: Moment, context: Context, releases: list[A
 def values_of(
     written: Written, moment: Moment, context: Context, releases: list[Any], solved: list[Any], formulas: list[Any], counts: Counts | None = None
 ) -> list[Any]:
-    """What z3 makes of ``formulas`` when arguments and choices have their values. Asked together, they share the work that they share."""
+    """What z3 makes of ``formulas`` when arguments and choices have their values. Asked together, they share the work
+    that they share.
+    """
     formula = z3.Function("all of them", *[each.sort() for each in formulas], z3.BoolSort())(*formulas)
     declared = RULES[moment.rule]
     pairs = [(context.caller, written.term("Task", moment.values[0]))]

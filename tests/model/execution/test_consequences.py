@@ -1,7 +1,7 @@
 """The order of consequences, in every profile: what requesters hear when a task or a port ends, and in which order.
 
-Each expectation is what the code of that profile's kernels leads to (see ``model/execution/consequences.py``). No kernel
-runs here: the specification alone says what is in the queues.
+Each expectation is what the code of that profile's kernels leads to (see ``model/execution/consequences.py``). No
+kernel runs here: the specification alone says what is in the queues.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Watched(ByHand):
         return self.profile.chosen_name(number)
 
     def receive(self, number: int, task: int | None = None) -> int:
-        """A receive right of the child's (or another task's) under the name, with a new port, whose number is the result."""
+        """A receive right of the child's (or another task's) under the name, with a new port, whose number is the
+        result.
+        """
         return self.port(self.n(number), task or self.target)
 
     def insert(self, number: int, right: int, disposition: int = MAKE) -> None:
@@ -218,8 +220,8 @@ def test_a_requester_that_dies_later_in_the_same_call(run: Watched) -> None:
 
 
 def test_a_requester_that_a_circular_rescue_ends(run: Watched) -> None:
-    """Port 1 asks to be sent to itself, and so dies, with the receive right of port 3 in its queue. To that port 2 should
-    have gone.
+    """Port 1 asks to be sent to itself, and so dies, with the receive right of port 3 in its queue. To that port 2
+    should have gone.
     """
     for name in (1, 2, 3):
         run.receive(name)
@@ -343,7 +345,9 @@ def asks(run: Watched, name: int, what: int, to: int = 100) -> None:
 
 
 def last_sent(run: Watched, queue: int, name: int, mark: int = 0) -> None:
-    """The queue has the last send right to a new port of the bootstrap task's. No-senders will tell ``mark`` and 1 more."""
+    """The queue has the last send right to a new port of the bootstrap task's. No-senders will tell ``mark`` and 1
+    more.
+    """
     run.receive(name, ME)
     run.says("mach_port_set_mscount", {"task": ME, "name": run.n(name), "mscount": mark})
     run.send(queue, (name, MAKE), by=0)

@@ -28,7 +28,9 @@ profiles = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 
 
 class Steps(Judged):
-    """A judged run in which calls in steps must keep the step properties of whole calls, too, and leave a state that is right as a whole."""
+    """A judged run in which calls in steps must keep the step properties of whole calls, too, and leave a state that is
+    right as a whole.
+    """
 
     def makes(self, task: int, name: str, /, stop: bool = False, resume: bool = False, **arguments: Any) -> Result:
         """``task`` makes a call, or goes on with one."""

@@ -154,7 +154,9 @@ def test_broken_invariants_are_named(judged: Judged, entry: Entry, numbers: set[
 
 
 def test_a_wrong_rule_is_a_difference_and_no_crash() -> None:
-    """Rights of a task that is gone, and a message that nobody stamped, are shown as they are: no implementation shows the same."""
+    """Rights of a task that is gone, and a message that nobody stamped, are shown as they are: no implementation shows
+    the same.
+    """
     judged = Judged()
     state = judged.oracle.system.state
     state.write("kind", {(1, 7, 0): int(SlotKind.SEND)})
@@ -166,7 +168,9 @@ def test_a_wrong_rule_is_a_difference_and_no_crash() -> None:
 
 
 def test_the_last_sender_is_missed_before_a_rescue_that_fails() -> None:
-    """A name with SEND and RECEIVE is destroyed; the port would be rescued over itself, and so dies: no-senders (70) is told all the same."""
+    """A name with SEND and RECEIVE is destroyed; the port would be rescued over itself, and so dies: no-senders (70) is
+    told all the same.
+    """
     rights = Judged(MANUAL)
     watcher = rights.does("mach_port_allocate", right=int(Right.RECEIVE))
     name = rights.does("mach_port_allocate", right=int(Right.RECEIVE))

@@ -1,4 +1,6 @@
-"""The specification's state is found by indices and shown by parts that are kept: both say what the state, looked at as a whole, says."""
+"""The specification's state is found by indices and shown by parts that are kept: both say what the state, looked at as
+a whole, says.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The scripts' expectations, which are real kernels' answers, and the specification's own answers: no other kernel takes part."""
+"""The scripts' expectations, which are real kernels' answers, and the specification's own answers: no other kernel
+takes part.
+"""
 
 from __future__ import annotations
 

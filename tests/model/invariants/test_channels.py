@@ -1,6 +1,7 @@
 """The legal channels of theorem 4: each carries something, in a run of the reference kernel.
 
-A witness makes its run twice. In one of the two the sender does something; all else is the same. What the receiver is told differs.
+A witness makes its run twice. In one of the two the sender does something; all else is the same. What the receiver is
+told differs.
 """
 
 from __future__ import annotations

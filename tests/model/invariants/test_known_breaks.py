@@ -1,4 +1,6 @@
-"""What a profile's kernel is known to break: the list names cases that there are, and a line too many or too few is a failure."""
+"""What a profile's kernel is known to break: the list names cases that there are, and a line too many or too few is a
+failure.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ def test_a_break_that_is_no_more_is_a_failure(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_case_that_is_not_listed_must_keep_a_broken_invariant() -> None:
-    """Invariant 8 is assumed of no state of this profile; that other cases keep it where it holds is proved all the same."""
+    """Invariant 8 is assumed of no state of this profile; that other cases keep it where it holds is proved all the
+    same.
+    """
     assert decided(OSF, "mach_port_deallocate", "the last send reference goes", 8).verdict is Verdict.PROVED
 
 

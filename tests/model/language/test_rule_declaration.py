@@ -163,7 +163,9 @@ def test_exceptions_that_are_none(exceptions: dict[str, tuple[str, ...]], words:
 
 
 def test_every_call_has_its_signatures_parameters() -> None:
-    """But for the rules that say which they leave to others: those whose rights other rules carry, and the sending of a message."""
+    """But for the rules that say which they leave to others: those whose rights other rules carry, and the sending of a
+    message.
+    """
     different = set()
     for name, signature in SIGNATURES.items():
         wanted = parameters_of(signature)

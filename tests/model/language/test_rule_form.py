@@ -88,7 +88,9 @@ def test_a_rule_of_another_form_is_found(wrong: str) -> None:
 
 
 def unclear(rule: str, profile: Profile) -> Iterator[str]:
-    """The cases, of those that are no errors, that apply at other times than is written: not always when it holds and no error comes before them."""
+    """The cases, of those that are no errors, that apply at other times than is written: not always when it holds and
+    no error comes before them.
+    """
     k = Context(RULES[rule], ANY_STATE, profile)
     errors: list[Term] = []
     earlier: list[tuple[str, Term]] = []

@@ -90,7 +90,9 @@ def test_a_changed_sequence_is_what_is_judged_and_proved(monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Giving up takes seconds, and so does a search for a counterexample: here little effort is enough for what is proved."""
+    """Giving up takes seconds, and so does a search for a counterexample: here little effort is enough for what is
+    proved.
+    """
     monkeypatch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
     monkeypatch.setattr(instantiate, "RLIMIT", 10_000_000)
     monkeypatch.setattr(instantiate, "ROUNDS", 1)

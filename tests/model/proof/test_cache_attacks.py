@@ -86,7 +86,9 @@ def decided(cache: Cache | None) -> Verdict:
 
 
 def test_a_forged_cache_proves_nothing(cache: Cache, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All entries that an attacker can make who knows everything but the key, in the very files where they are looked for."""
+    """All entries that an attacker can make who knows everything but the key, in the very files where they are looked
+    for.
+    """
     assert decided(cache) is Verdict.PROVED
     honest = [line for file in cache.folder.iterdir() for line in file.read_text().split()]
     assert honest
@@ -145,7 +147,9 @@ def test_a_line_that_was_cut_off_is_none_and_spoils_none(cache: Cache, cut: int)
 
 
 def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
-    """A wrong specification is proved by a prover that asserts False, then asked about by the right one, with the same key and cache."""
+    """A wrong specification is proved by a prover that asserts False, then asked about by the right one, with the same
+    key and cache.
+    """
     for name in ("mach", "model", "impl", "properties", "reports", "plugins", "cli"):
         shutil.copytree(ROOT / name, tmp_path / "sendright" / name, ignore=shutil.ignore_patterns("__pycache__", "driver"))
     names = tmp_path / "sendright/model/calls/names.py"
@@ -285,7 +289,9 @@ def test_a_folder_that_is_not_the_users(
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """It still answers, and one line says that it learns nothing. (Root may write anywhere; so the answer of the system is changed too.)"""
+    """It still answers, and one line says that it learns nothing. (Root may write anywhere; so the answer of the system
+    is changed too.)
+    """
     folder = tmp_path / "proofs"
     folder.mkdir()
     folder.chmod(0o500)

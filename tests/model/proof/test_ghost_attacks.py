@@ -1,4 +1,6 @@
-"""Attacks with ghosts: specifications that count wrongly, or whose steps depend on what only proofs have. None is proved."""
+"""Attacks with ghosts: specifications that count wrongly, or whose steps depend on what only proofs have. None is
+proved.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Proofs from instances: what is asked later doesn't know what was asked before, and what is far from a goal is found too."""
+"""Proofs from instances: what is asked later doesn't know what was asked before, and what is far from a goal is found
+too.
+"""
 
 from __future__ import annotations
 

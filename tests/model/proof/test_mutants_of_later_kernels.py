@@ -1,4 +1,6 @@
-"""Mutants of what later kernels' switches say: what a test that is forgotten breaks, and which states break the invariants about it."""
+"""Mutants of what later kernels' switches say: what a test that is forgotten breaks, and which states break the
+invariants about it.
+"""
 
 from __future__ import annotations
 

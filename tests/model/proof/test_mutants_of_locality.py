@@ -1,4 +1,5 @@
-"""Mutants that change what their call has no business with: every field, references, port sets, shortages, the order of codes, messages.
+"""Mutants that change what their call has no business with: every field, references, port sets, shortages, the order of
+codes, messages.
 
 All were proved before step invariants 201 to 208 said so.
 """

@@ -1,4 +1,6 @@
-"""Mutants of the rules of port sets, attributes and renaming: what a mistake in each breaks. (See ``test_mutants_of_the_specification.py``.)"""
+"""Mutants of the rules of port sets, attributes and renaming: what a mistake in each breaks. (See
+``test_mutants_of_the_specification.py``.)
+"""
 
 from __future__ import annotations
 

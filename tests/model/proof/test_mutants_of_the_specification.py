@@ -1,6 +1,7 @@
 """Mutants of the specification: a rule or an invariant with one mistake, and which obligation sees it.
 
-Each mutant is small on purpose: a guard dropped, an operand exchanged, an effect left out. Only the part of the proof that must see it is decided.
+Each mutant is small on purpose: a guard dropped, an operand exchanged, an effect left out. Only the part of the proof
+that must see it is decided.
 """
 
 from __future__ import annotations

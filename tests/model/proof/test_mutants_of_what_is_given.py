@@ -1,4 +1,6 @@
-"""Mutants of what callers give and what requesters are told. All were proved before step invariants 206 to 208 and 210 to 212 said so."""
+"""Mutants of what callers give and what requesters are told. All were proved before step invariants 206 to 208 and 210
+to 212 said so.
+"""
 
 from __future__ import annotations
 

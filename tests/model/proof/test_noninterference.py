@@ -1,4 +1,6 @@
-"""Theorem 4: mutants that reach a task otherwise than through a legal channel, and calls that look where their caller can't."""
+"""Theorem 4: mutants that reach a task otherwise than through a legal channel, and calls that look where their caller
+can't.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Many logs at once: on processes and on a real Dask cluster, of which a worker is killed in the middle. The result is always the same."""
+"""Many logs at once: on processes and on a real Dask cluster, of which a worker is killed in the middle. The result is
+always the same.
+"""
 
 from __future__ import annotations
 

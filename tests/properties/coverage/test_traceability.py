@@ -1,4 +1,6 @@
-"""Every clause of the specification is covered by cases, properties and tests; a reference to something that doesn't exist is reported."""
+"""Every clause of the specification is covered by cases, properties and tests; a reference to something that doesn't
+exist is reported.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""The search for witnesses: what is recorded is kept as long as it is right and needed, and only the rest is searched for."""
+"""The search for witnesses: what is recorded is kept as long as it is right and needed, and only the rest is searched
+for.
+"""
 
 from __future__ import annotations
 

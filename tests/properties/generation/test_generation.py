@@ -150,7 +150,9 @@ def test_arrays_of_all_lengths(steps: list[tuple[Step, dict[int, Any]]]) -> None
 
 
 def test_rights_are_shared_between_tasks() -> None:
-    """Not each task for itself: ports that one task receives from and another sends to, and control of one task by another."""
+    """Not each task for itself: ports that one task receives from and another sends to, and control of one task by
+    another.
+    """
     user = control = 0
     for seed in range(60):
         snapshot = random_run(seed, 60)[0].snapshot
@@ -165,7 +167,9 @@ def test_rights_are_shared_between_tasks() -> None:
 
 
 def test_events_that_somebody_asked_for_come_true() -> None:
-    """All kinds of notifications, and by many calls. (What is queued in another call than a send comes from the kernel.)"""
+    """All kinds of notifications, and by many calls. (What is queued in another call than a send comes from the
+    kernel.)
+    """
     told: dict[int, set[str]] = {}
     for seed in range(150):
         run, source = random_run(seed, 0)

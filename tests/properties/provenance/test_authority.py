@@ -1,4 +1,6 @@
-"""Authority: who can come to hold a right, checked against what kernels do; where rights came from; what a task's end revokes."""
+"""Authority: who can come to hold a right, checked against what kernels do; where rights came from; what a task's end
+revokes.
+"""
 
 from itertools import combinations
 from random import Random
@@ -193,25 +195,15 @@ class RandomRun:
             result = self.kernel.call(task, call)
             after = self.kernel.snapshot()
             caused = changes(self.state, after)
-            self.source.made(
-                Step(
-                    index=index,
-                    task=task,
-                    call=call.name,
-                    arguments=call.arguments,
-                    stop=call.stop,
-                    resume=call.resume,
-                    code=result.code,
-                    outputs=result.outputs,
-                    changes=caused,
-                )
-            )
+            self.source.made(Step.of(index, task, call, result, caused))
             self.state = after
 
 
 @pytest.mark.parametrize("profile", [MANUAL, OSF, GNUMACH, XNU], ids=lambda profile: profile.name)
 def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
-    """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph says they can't get."""
+    """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph
+    says they can't get.
+    """
     random = Random(6)
     refused = got = 0
     for _ in range(60):

@@ -1,4 +1,6 @@
-"""What an implementation is given has all arguments, however a call comes to it: those that a caller leaves out have their defaults."""
+"""What an implementation is given has all arguments, however a call comes to it: those that a caller leaves out have
+their defaults.
+"""
 
 from __future__ import annotations
 

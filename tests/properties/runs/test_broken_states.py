@@ -243,7 +243,9 @@ def member(change: Callable[[Task, int], dict[str, object]]) -> Damages:
 
 
 def requested(shown: Snapshot) -> Snapshot | None:
-    """A dead-name request is at the name of a port set. (Beside a free name one is about to fire: no invariant forbids it.)"""
+    """A dead-name request is at the name of a port set. (Beside a free name one is about to fire: no invariant forbids
+    it.)
+    """
     found = _name(shown, SlotKind.PORT_SET)
     number = next((number for number, task in shown.tasks.items() if task.requests), None)
     if found is None or number is None:

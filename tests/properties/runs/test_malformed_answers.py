@@ -1,4 +1,6 @@
-"""An answer that hasn't the form that its call's signature promises is a finding: a kernel may answer anything, and sendright goes on."""
+"""An answer that hasn't the form that its call's signature promises is a finding: a kernel may answer anything, and
+sendright goes on.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,14 +256,15 @@ def test_a_profile_from_outside_replaces_the_files() -> None:
     assert replay([script([token])], ReferenceKernel, SecondKernel, profile_override=GNUMACH).verdict is Verdict.PASSED
 
 
-class Misbehaving(ReferenceKernel):
+class Misbehaving(ReferenceKernel, ABC):
     """Does something bad when told to list names."""
 
     def mach_port_names(self, *arguments: Any) -> Any:
         return self.misbehave()
 
+    @abstractmethod
     def misbehave(self) -> Any:
-        raise NotImplementedError
+        """What it does, or what it answers."""
 
 
 class Panics(Misbehaving):

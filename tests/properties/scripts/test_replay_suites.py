@@ -1,4 +1,6 @@
-"""The specification and the reference kernel against scripts: our own, and those read from other kernels' tests and sources."""
+"""The specification and the reference kernel against scripts: our own, and those read from other kernels' tests and
+sources.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def ends_at_something_else(case: CaseResult) -> bool:
 
 @shared
 def test_a_manual_kernel_differs_from_osf_in_one_case() -> None:
-    """There the request goes to the security port itself: to a dead one nothing can be sent. In OSF it is an argument, and only null."""
+    """There the request goes to the security port itself: to a dead one nothing can be sent. In OSF it is an argument,
+    and only null.
+    """
     result = replay([load_script(SHARED_SCRIPTS / "osf_mk.json")], ReferenceKernel, Oracle, PROFILES["manual"])
     [failed] = [case for case in result.cases if case.verdict == "failed"]
     assert (failed.id, failed.step, failed.expected, failed.seen) == (

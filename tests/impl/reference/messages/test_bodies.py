@@ -1,4 +1,6 @@
-"""Whole messages: bodies of ports, out-of-line ports and out-of-line memory, their sizes, and how much of them a receiver is told."""
+"""Whole messages: bodies of ports, out-of-line ports and out-of-line memory, their sizes, and how much of them a
+receiver is told.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""What becomes of the kernel's answer to a request when the reply port's queue is full (``ipc_kmsg_send``, ``ipc_kobject_server``)."""
+"""What becomes of the kernel's answer to a request when the reply port's queue is full (``ipc_kmsg_send``,
+``ipc_kobject_server``).
+"""
 
 import pytest
 from msgspec import structs
@@ -78,7 +80,9 @@ def test_on_a_send_once_right_it_needs_none(profile: Profile) -> None:
 
 @needing
 def test_what_the_request_releases_can_fill_the_queue(profile: Profile) -> None:
-    """Room is judged after the request's rights are released: here a send-once right whose notification goes to the reply port."""
+    """Room is judged after the request's rights are released: here a send-once right whose notification goes to the
+    reply port.
+    """
     root, port = full_port(profile, limit=2)
     root.receives(port)
     ask(root, port, descriptors=((port, MAKE_ONCE),))

@@ -42,7 +42,9 @@ def ids(root: Actor, port: int) -> list[int]:
 
 @every_profile
 def test_room_that_comes(profile: Profile) -> None:
-    """It is the first waiting sender's, also when a third task comes before that sender goes on; elsewhere whoever comes gets it."""
+    """It is the first waiting sender's, also when a third task comes before that sender goes on; elsewhere whoever
+    comes gets it.
+    """
     root, port, ((first, _), (second, _)) = senders(profile)
     root.receives(port)
     given = profile in GIVEN

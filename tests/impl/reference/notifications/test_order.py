@@ -46,7 +46,9 @@ def watches(root: Actor, other: Actor, name: int, variant: int, watch: int) -> N
 
 
 def last_sent(actor: Actor, queue: int, mark: int, watch: int, root: Actor | None = None) -> int:
-    """A port of the actor's whose only send right lies in ``queue``. When that ends, ``watch`` gets no-senders with ``mark``."""
+    """A port of the actor's whose only send right lies in ``queue``. When that ends, ``watch`` gets no-senders with
+    ``mark``.
+    """
     port = high_port(actor, 100 + mark)
     actor.sends(queue, D.MAKE_SEND, descriptors=((port, D.MAKE_SEND),))
     marks(actor, port, mark, watch, root)
@@ -261,7 +263,9 @@ def test_a_send_once_right_that_is_given_up(profile: Profile) -> None:
 
 @every_profile
 def test_the_requests_of_one_port_fire_by_slot(profile: Profile) -> None:
-    """A table has one slot, then 3, 7, 15 or, in XNU, 2, 3, 5, 7, 11; of new slots the highest is used first, and a freed one next."""
+    """A table has one slot, then 3, 7, 15 or, in XNU, 2, 3, 5, 7, 11; of new slots the highest is used first, and a
+    freed one next.
+    """
     root = Machine(profile).root
     watch, port = root.port(), root.port()
     names = [root.send_once(port, name) for name in range(40, 49)]
@@ -332,7 +336,9 @@ def test_a_message_that_waits_for_a_dead_port_is_destroyed_first(profile: Profil
 
 @every_profile
 def test_the_places_of_a_task_that_ends(profile: Profile) -> None:
-    """Before the names or after them, each kind in its order, and the task's own port last; OSF ends ledger places after that."""
+    """Before the names or after them, each kind in its order, and the task's own port last; OSF ends ledger places
+    after that.
+    """
     root, other, watch = pair(profile)
     marked = {place: 10 + number for number, place in enumerate(places_of(profile))}
     named = high_port(root, 50)
@@ -403,7 +409,9 @@ def test_a_dead_name_request_whose_name_loses_a_redirected_right_is_not_judged(p
 
 @every_profile
 def test_a_redirection_that_would_be_circular(profile: Profile) -> None:
-    """OSF and GNU Mach give up its send-once right silently. Others make a message of it, inside whose destruction the port dies."""
+    """OSF and GNU Mach give up its send-once right silently. Others make a message of it, inside whose destruction the
+    port dies.
+    """
     root = Machine(profile).root
     watch, port, backup = root.port(), root.port(), root.port()
     root.asks(port, PORT_DESTROYED, backup)

@@ -1,4 +1,6 @@
-"""What holds of notifications whatever tasks do: rights that wait are counted, and the last sender never goes unnoticed."""
+"""What holds of notifications whatever tasks do: rights that wait are counted, and the last sender never goes
+unnoticed.
+"""
 
 from __future__ import annotations
 

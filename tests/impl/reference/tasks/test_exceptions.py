@@ -204,7 +204,9 @@ REPORTED = [FIRST | FOURTH | FIFTH, SECOND, THIRD]
     ("profile", "expected"), [(MANUAL, REPORTED), (OSF, REPORTED), (XNU_792, REPORTED), (XNU, [FIRST | THIRD, SECOND, FOURTH | FIFTH])]
 )
 def test_get_groups_dead_ports(profile: Profile, expected: list[int]) -> None:
-    """Kernels that compare with what they report (``IP_DEAD``) put what was set to DEAD beside a port that has died, and no two of these together."""
+    """Kernels that compare with what they report (``IP_DEAD``) put what was set to DEAD beside a port that has died,
+    and no two of these together.
+    """
     root = Machine(profile).root
     set_to_dead_ports(root)
     assert dead_groups(get(root, FIRST | SECOND | THIRD | FOURTH | FIFTH)) == expected

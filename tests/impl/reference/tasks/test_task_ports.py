@@ -64,7 +64,9 @@ WEAKEST = {
     **dict.fromkeys(("task_suspend", "task_resume", "mach_port_get_attributes", "mach_port_get_set_status", "vm_read"), READ),
     **dict.fromkeys(("mach_port_get_context", "mach_port_kobject", "mach_port_kernel_object", "mach_port_space_info"), READ),
 }
-"""The calls of ``task.defs``, ``mach_port.defs`` and ``mach_vm.defs`` that take more than a control port, and the weakest that they take."""
+"""The calls of ``task.defs``, ``mach_port.defs`` and ``mach_vm.defs`` that take more than a control port, and the
+weakest that they take.
+"""
 ARGUMENTS: dict[str, dict[str, object]] = {
     "task_info": {"flavor": 13},
     "task_get_special_port": {"which": NAME},
@@ -195,7 +197,7 @@ def test_they_die_with_their_task(root: Actor, which: int) -> None:
 
 
 def test_the_order_in_which_a_tasks_ports_die(root: Actor) -> None:
-    """Read, control, name, inspect (``ipc_task_terminate``), whatever the order in which they were asked for."""
+    """Read, control, name, inspect (``ipc_task_terminate``), in whatever order they were made."""
     watch = root.port()
     names = [root.does(GET, task=OTHER, which=which) for which in (NAME, INSPECT, READ)]
     for name in (*names, OTHER):
