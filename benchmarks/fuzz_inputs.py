@@ -1,13 +1,15 @@
-"""Broken scripts, traces, states, policies, caches and answers of programs: a command that reads them says what is wrong, in one line.
+"""Broken scripts, traces, states, policies, caches and answers of programs: a command that reads them says what is
+wrong, in one line.
 
-Inputs that commands read are broken at random, as text and as JSON, and given to the command itself, in this process. A command may end with the
-status of what it finds (0, 1, 4) or with 2 and one line. It must not end with an internal error, print a traceback, or take long or much memory. An
-entry of a cache that was broken must prove nothing. An input that breaks a promise is written to a file, and this command ends with status 1.
+Inputs that commands read are broken at random, as text and as JSON, and given to the command itself, in this process. A
+command may end with the status of what it finds (0, 1, 4) or with 2 and one line. It must not end with an internal
+error, print a traceback, or take long or much memory. An entry of a cache that was broken must prove nothing. An input
+that breaks a promise is written to a file, and this command ends with status 1.
 
     python benchmarks/fuzz_inputs.py [--seconds N] [--seed N] [--failures DIR] [--kind KIND] [--again FILE]
 
-``--again FILE``: give a file that failed, whose name ends in its kind, to the command again. Recordings have a command of their own,
-``benchmarks/fuzz_readers.py``.
+``--again FILE``: give a file that failed, whose name ends in its kind, to the command again. Recordings have a command
+of their own, ``benchmarks/fuzz_readers.py``.
 """
 
 from __future__ import annotations
@@ -192,7 +194,9 @@ CHECKS: dict[str, Callable[[Path], None]] = {
 
 
 def seeds(place: Path) -> Mapping[str, list[bytes]]:
-    """What is broken, by kind: this repository's own files, and a trace made from one. Writes what the commands need besides into ``place``."""
+    """What is broken, by kind: this repository's own files, and a trace made from one. Writes what the commands need
+    besides into ``place``.
+    """
     scripts = [path.read_bytes() for path in sorted((ROOT / "tests" / "scripts").glob("*.json"))]
     cases = [
         json.dumps({**whole, "cases": [case]}).encode()
@@ -312,7 +316,9 @@ def check(kind: str, data: bytes, place: Path) -> None:
 
 
 def fuzz(seconds: float, seed: int, kinds: Sequence[str], failures: Path, console: Console) -> int:
-    """Break and read until the time is over; the number of kinds of failures, of each of which an input is in ``failures``."""
+    """Break and read until the time is over; the number of kinds of failures, of each of which an input is in
+    ``failures``.
+    """
     random = Random(seed)
     failed: dict[str, Path] = {}
     counts = dict.fromkeys(kinds, 0)

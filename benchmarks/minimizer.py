@@ -1,9 +1,9 @@
 """How often does the minimizer give a longer run than another seed's for the same fault?
 
-Each seed makes random runs of a kernel with a fault until one fails. That run is minimized twice: as ``sendright check``
-does it, and by local reductions only. The runs that show
-the same fault in the same way (``minimizer.Fault``) are compared: the shortest of any seed, by either way, is the shortest
-that is known. The shares come from one run, so they don't depend on how fast the machine is.
+Each seed makes random runs of a kernel with a fault until one fails. That run is minimized twice: as ``sendright
+check`` does it, and by local reductions only. The runs that show the same fault in the same way (``minimizer.Fault``)
+are compared: the shortest of any seed, by either way, is the shortest that is known. The shares come from one run, so
+they don't depend on how fast the machine is.
 
     python benchmarks/minimizer.py [--seeds N] [--fault F …] [--examples N] [--seconds S] [--json]
 """

@@ -75,7 +75,7 @@ def _notification(level: str, words: str) -> dict[str, Any]:
 def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:
     rule = finding.labelled_clause if finding.clause != finding.words else ""
     sentences = [rule, finding.words] if finding.violation is None else [finding.words, rule]
-    words = [finding.about, *sentences, *map(str, finding.differences)]
+    words = [finding.about, finding.title, *sentences, *map(str, finding.differences)]
     entry: dict[str, Any] = {
         "ruleId": visible(finding.rule),
         "level": finding.level,

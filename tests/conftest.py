@@ -76,7 +76,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _no_width_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command prints doesn't depend on how wide the terminal of whoever runs the tests is, and a sentence is mostly on one line."""
+    """What a command prints doesn't depend on how wide the terminal of whoever runs the tests is, and a sentence is
+    mostly on one line.
+    """
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sendright.cli.streams.PIPE_WIDTH", 160)
 

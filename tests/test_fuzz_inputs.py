@@ -1,4 +1,6 @@
-"""Broken scripts, traces, policies, caches and reports: a few here; ``benchmarks/fuzz_inputs.py`` reads them by the hour."""
+"""Broken scripts, traces, policies, caches and reports: a few here; ``benchmarks/fuzz_inputs.py`` reads them by the
+hour.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Fault(msgspec.Struct, frozen=True):
     call: str
     """The call that is wrong."""
     code: int
-    """What it answered."""
+    """What it answered. 0 if it crashed or didn't end: then it isn't the answer that is wrong."""
     clause: str
     """The invariant that is broken, or that nothing explains a right."""
     codes: tuple[str, ...]
@@ -73,7 +73,8 @@ class Fault(msgspec.Struct, frozen=True):
         codes = [(each.expected, each.seen) for each in violation.differences if each.where == "return code"]
         places = frozenset(_NUMBERS.sub("N", each.where) for each in violation.differences)
         clause = violation.clause if violation.kind in ("invariant", "derivation") else ""
-        return cls(violation.kind, step.call if step else "", step.code if step else 0, clause, codes[0] if codes else (), places)
+        code = step.code if step and violation.kind not in ("crash", "hang") else 0
+        return cls(violation.kind, step.call if step else "", code, clause, codes[0] if codes else (), places)
 
     def is_shown_by(self, other: Fault) -> bool:
         """Whether ``other`` is the same fault."""

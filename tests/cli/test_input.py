@@ -120,7 +120,7 @@ def test_our_own_errors_show_no_traceback(capsys: pytest.CaptureFixture[str], mo
 
 COMMANDS = [
     *("check", "prove", "policy", "replay", "audit", "synthesize", "graph", "calls", "profiles", "trace-spec", "setup", "witnesses"),
-    *("mutants", "compare", "check-server", "export"),
+    *("mutants", "compare", "check-server", "export", "accept", "config"),
 ]
 
 

@@ -74,6 +74,7 @@ def test_every_command_with_an_output_is_tried() -> None:
         if kind in (Path, Path | None)
     }
     others = {"--report-dir", "--cache", "--tests", "--file", "--smtlib", "--survivors"}  # folders, and files that are read
+    others |= {"--baseline", "--database", "--report"}
     assert {(name, option) for name, option in paths if option not in others} == set(OPTIONS)
 
 

@@ -144,7 +144,7 @@ def test_what_says_that_it_has_not_booted_has_not(tmp_path: Path, answer: str, w
 
 
 def test_a_program_that_stops_itself_is_ended(tmp_path: Path) -> None:
-    made = program(tmp_path, "hear(); os.kill(os.getpid(), 19)", HELLO.replace('"shows": []', '"shows": [], "seconds": 0.2'))
+    made = program(tmp_path, "import os; hear(); os.kill(os.getpid(), 19)", HELLO.replace('"shows": []', '"shows": [], "seconds": 0.2'))
     with pytest.raises(ImplementationCrash, match=r"did not answer within 0\.2 s") as crash:
         made.boot(MANUAL)
     assert frames_of(crash.value) == (), "sendright's own frames aren't the program's"

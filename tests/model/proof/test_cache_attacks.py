@@ -27,7 +27,6 @@ from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import KIND, UNBOUNDED
 from sendright.model.language.state import After, State
 from sendright.model.proof.obligations import ProofTask, decide_case
-from sendright.model.proof.solver import cache as proof_cache
 from sendright.model.proof.solver.cache import Cache, NoKey, Proof, ProvedQueries, keep_proofs_in, open_cache
 from sendright.model.proof.solver.questions import Mark
 
@@ -357,7 +356,7 @@ def test_a_key_that_the_system_will_not_read(tmp_path: Path, monkeypatch: pytest
     def refused(*anything: object, **more: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(proof_cache, "read_own", refused)
+    monkeypatch.setattr("sendright.mach.user_key.read_own", refused)
     with pytest.raises(NoKey, match="Permission denied"):
         open_cache(tmp_path / "proofs")
 

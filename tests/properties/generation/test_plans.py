@@ -95,7 +95,7 @@ def test_a_third_of_the_random_runs_of_a_check_has_plans(monkeypatch: pytest.Mon
             made.append(directed)
             super().__init__(profile, block, capabilities, directed)
 
-    monkeypatch.setattr(checking, "Calls", Recorded)
+    monkeypatch.setattr("sendright.properties.checking.runs.Calls", Recorded)
     from sendright.model.execution.oracle import Oracle
 
     checking.check(ReferenceKernel, Oracle, MANUAL, examples=7, steps=2)

@@ -286,7 +286,7 @@ class Hangs(Misbehaving):
                 continue
 
 
-class AnswersRubbish(Misbehaving):
+class AnswersRubbish(ReferenceKernel):
     def call(self, task: int, call: Call) -> Result:
         return "fine" if call.name == "mach_port_names" else super().call(task, call)  # type: ignore[return-value]
 
@@ -320,7 +320,7 @@ class ShowsWrongKeys(ShowsNothing):
         return Snapshot({"x": shown.tasks[0]}, shown.ports) if self.listed else shown  # type: ignore[dict-item]
 
 
-class NeverBoots(Misbehaving):
+class NeverBoots(ReferenceKernel):
     def boot(self, profile: Profile) -> None:
         raise ImplementationCrash("found no disk")
 
@@ -395,7 +395,7 @@ def test_a_kernel_that_does_not_boot() -> None:
 
 
 def test_a_crash_while_a_presumed_task_is_made() -> None:
-    class CreatesNoTask(Misbehaving):
+    class CreatesNoTask(ReferenceKernel):
         def host_security_create_task_token(self, *arguments: Any) -> Any:
             raise ImplementationCrash("panicked: zone full")
 
