@@ -42,7 +42,9 @@ _CONSEQUENCES = "execution.consequences:Consequences"
 
 
 def _change(where: str, *texts: str) -> TextChange:
-    """A change of ``module:function`` or ``module:Class.method`` of the specification: old text, new text, and so on."""
+    """A change of ``module:function`` or ``module:Class.method`` of the specification: old text, new text, and so
+    on.
+    """
     module, _, name = where.partition(":")
     owner, _, method = name.rpartition(".")
     return TextChange(Unit(f"sendright.model.{module}", owner, method), tuple(zip(texts[::2], texts[1::2], strict=True)))
@@ -56,7 +58,9 @@ class OldRule:
     words: str
     """What the specification says then."""
     item: str
-    """The disagreement that a live kernel once showed, by its number in the issue's list; empty: one of the same kind."""
+    """The disagreement that a live kernel once showed, by its number in the issue's list; empty: one of the same
+    kind.
+    """
     change: TextChange | None = None
     switches: tuple[tuple[str, Any], ...] = ()
 

@@ -53,7 +53,9 @@ def of_transcripts() -> frozenset[str]:
 
 
 def of_live_runs() -> frozenset[str]:
-    """The cases that scripts and random runs reach on the live kernel. Raises NotSetUp, and SystemExit if it disagrees."""
+    """The cases that scripts and random runs reach on the live kernel. Raises NotSetUp, and SystemExit if it
+    disagrees.
+    """
     files()
     kernel = GnuMach()
     scripts = replay([load_script(TESTS / "scripts" / "gnumach.json")], lambda: kernel, Oracle)

@@ -1,4 +1,6 @@
-"""Rules that GNU Mach doesn't follow are put back into the specification, and a check with so much to see finds them."""
+"""Rules that GNU Mach doesn't follow are put back into the specification, and a check with so much to see finds
+them.
+"""
 
 from __future__ import annotations
 

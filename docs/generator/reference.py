@@ -119,7 +119,9 @@ def _effects(rule: str, profile: str) -> dict[str, str]:
 
 
 def _does(rule: str, clause: Clause, profile: str) -> str:
-    """The effect of the case that ``clause`` names first. A case of another rule has that rule's name before its code."""
+    """The effect of the case that ``clause`` names first. A case of another rule has that rule's name before its
+    code.
+    """
     head, _, title = clause.cases[0].partition("/")
     other, _, code = head.rpartition(": ")
     return _effects(other or rule, profile)[f"{code}/{title}"]

@@ -1,4 +1,6 @@
-"""``sendright check``: what it hands to the check, and what it makes of the result. The check itself is a double here."""
+"""``sendright check``: what it hands to the check, and what it makes of the result. The check itself is a double
+here.
+"""
 
 import json
 import sys

@@ -23,7 +23,9 @@ PARTICIPLES = re.compile(r"^_?(Given|Known|Shown|Told|Seen|Asked|Presumed|Counte
 
 
 def _docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The line and the text of each string that stands alone: the docstrings of modules, classes, functions and fields."""
+    """The line and the text of each string that stands alone: the docstrings of modules, classes, functions and
+    fields.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value

@@ -63,7 +63,9 @@ class ByHand:
         return max(self.state.ports)
 
     def child(self, *names: int) -> None:
-        """A child, which has send rights to the ports that the bootstrap task receives from, under the same ``names``."""
+        """A child, which has send rights to the ports that the bootstrap task receives from, under the same
+        ``names``.
+        """
         self.says("task_create", {"parent_task": ME}, child_task=CHILD)
         for name in names:
             given = {"task": CHILD, "name": name, "poly": name, "disposition": Disposition.MAKE_SEND}

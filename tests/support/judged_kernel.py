@@ -11,7 +11,9 @@ from sendright.properties.runs.run import Run
 
 
 class _Kernel(ReferenceKernel):
-    """A class of its own, so that ``record_answers.py`` doesn't alter what it answers: the specification would notice."""
+    """A class of its own, so that ``record_answers.py`` doesn't alter what it answers: the specification would
+    notice.
+    """
 
 
 class JudgedKernel(_Kernel):

@@ -1,4 +1,6 @@
-"""The commands and listings of a page, as a reader would follow them: one shell, from the top of the page to its end."""
+"""The commands and listings of a page, as a reader would follow them: one shell, from the top of the page to its
+end.
+"""
 
 from __future__ import annotations
 

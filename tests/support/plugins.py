@@ -1,4 +1,6 @@
-"""The example plugin, and plugins that tests write, in processes of their own: what a plugin adds stays in a process."""
+"""The example plugin, and plugins that tests write, in processes of their own: what a plugin adds stays in a
+process.
+"""
 
 from __future__ import annotations
 

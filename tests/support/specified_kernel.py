@@ -1,4 +1,6 @@
-"""A kernel that does what the specification says: tests compare the specification's answers with those of real kernels."""
+"""A kernel that does what the specification says: tests compare the specification's answers with those of real
+kernels.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from sendright.model.language.sequences import Part
 
 
 class SpecifiedKernel:
-    """Where the kernel may choose, it takes the lowest number that is free. It runs out of memory when a call says so."""
+    """Where the kernel may choose, it takes the lowest number that is free. It runs out of memory when a call says
+    so.
+    """
 
     name = "the specification"
 

@@ -1,4 +1,6 @@
-"""Exported C programs on the live GNU Mach. Skipped, and counted, where it isn't set up (``sendright setup gnumach``)."""
+"""Exported C programs on the live GNU Mach. Skipped, and counted, where it isn't set up (``sendright setup
+gnumach``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The live kernel's recorded answers and views, judged by the specification: what a machine without QEMU can see of it."""
+"""The live kernel's recorded answers and views, judged by the specification: what a machine without QEMU can see of
+it.
+"""
 
 from __future__ import annotations
 

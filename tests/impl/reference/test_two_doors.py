@@ -125,7 +125,9 @@ def test_one_name_that_does_not_fit(root: Actor, disposition: Disposition) -> No
 
 @doors
 def test_a_receive_right_that_a_trap_cannot_insert(root: Actor, door: str) -> None:
-    """The trap ends the right itself; a message ends as a whole, and what lies in the dead port's queue waits for that."""
+    """The trap ends the right itself; a message ends as a whole, and what lies in the dead port's queue waits for
+    that.
+    """
     watch, port, last = root.port(), root.port_with_send(), root.port()
     root.sends(port, D.COPY_SEND, descriptors=((last, D.MAKE_SEND),))
     root.asks(last, 70, watch)

@@ -1,4 +1,6 @@
-"""Bodies, sizes, trailers and what is handed back, in the specification: answers written by hand, from the decisions."""
+"""Bodies, sizes, trailers and what is handed back, in the specification: answers written by hand, from the
+decisions.
+"""
 
 from __future__ import annotations
 

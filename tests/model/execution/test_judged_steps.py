@@ -360,7 +360,9 @@ def test_wrong_answers_about_a_creation_are_found_out() -> None:
 
 
 def test_tokens_that_were_not_asked_for_are_found_out() -> None:
-    """The step properties of whole calls, of a kernel that gives others in the second step, or changes them in between."""
+    """The step properties of whole calls, of a kernel that gives others in the second step, or changes them in
+    between.
+    """
     run = Steps(XNU_792)
     run.stops(0, CREATE, **creation(run))
     stopped = run.run.snapshot

@@ -1,4 +1,6 @@
-"""Attacks on the proof cache: what is refuted stays refuted, nothing hangs, and nothing is written outside the cache."""
+"""Attacks on the proof cache: what is refuted stays refuted, nothing hangs, and nothing is written outside the
+cache.
+"""
 
 from __future__ import annotations
 

@@ -125,7 +125,9 @@ def test_a_notification_that_takes_a_message_from_a_call() -> None:
 
 @pytest.mark.heavy
 def test_a_destination_that_dies_before_it_is_needed() -> None:
-    """Copying in a right leaves the receive right of a user's port in limbo. If it is rescued, the destination may die."""
+    """Copying in a right leaves the receive right of a user's port in limbo. If it is rescued, the destination may
+    die.
+    """
     title = "COPY_SEND copies the send right"
 
     def to_limbo(k: Context, after: After) -> None:

@@ -391,7 +391,9 @@ EXTRACT, REQUEST, REGISTER = "mach_port_extract_right", "mach_port_insert_right:
 
 
 def rows_not_proved(rule: str, *changes: Change, of: str | None = None) -> set[str]:
-    """The titles of what isn't proved of ``rule`` in its sequences, when ``of`` (or it) is changed; unchanged all is."""
+    """The titles of what isn't proved of ``rule`` in its sequences, when ``of`` (or it) is changed; unchanged all
+    is.
+    """
     part = ProofTask("sequence", rule)
     assert not_proved(decide("manual", part)) == set()
     with pytest.MonkeyPatch.context() as patch:

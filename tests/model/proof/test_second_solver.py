@@ -168,7 +168,9 @@ def test_the_cache_does_not_answer_for_it(tmp_path: Path) -> None:
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a package ``cvc5`` that the second solver's process finds first: its ``Solver`` runs ``does.py``."""
+    """A folder with a package ``cvc5`` that the second solver's process finds first: its ``Solver`` runs
+    ``does.py``.
+    """
     (tmp_path / "cvc5").mkdir()
     (tmp_path / "cvc5" / "__init__.py").write_text(
         "import os, pathlib, signal, time\n"

@@ -1,4 +1,6 @@
-"""Theorem 4: a rule by which a caller can tell two states apart that look the same to it is refuted, with both states."""
+"""Theorem 4: a rule by which a caller can tell two states apart that look the same to it is refuted, with both
+states.
+"""
 
 from __future__ import annotations
 

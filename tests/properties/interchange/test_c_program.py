@@ -40,7 +40,9 @@ def refused_by_compiler(folder: Path, *texts: str) -> str:
 
 
 def shortest_runs(profile: str) -> dict[str, tuple[Witness, int]]:
-    """Of each call that the first task makes: the recorded run in which it comes earliest, and how many calls that is."""
+    """Of each call that the first task makes: the recorded run in which it comes earliest, and how many calls that
+    is.
+    """
     found: dict[str, tuple[Witness, int]] = {}
     for witness in witnesses(PROFILES[profile]):
         for number, step in enumerate(witness.steps, 1):

@@ -78,7 +78,9 @@ def root() -> Actor:
 
 
 def test_who_can_get_one(root: Actor) -> None:
-    """A task that controls the other asks the kernel for it; a weaker port of the other doesn't do for a stronger one."""
+    """A task that controls the other asks the kernel for it; a weaker port of the other doesn't do for a stronger
+    one.
+    """
     read, name = (root.number_of(root.does("task_get_special_port", task=THEIRS, which=which)) for which in (READ, NAME))
     for held in [entry for entry in root.names if root.names[entry].port in (read, name)]:
         root.does("mach_port_deallocate", name=held)

@@ -1,4 +1,6 @@
-"""Kernels that a process of their own keeps from doing harm: they end the process, hang in C, show and answer anything."""
+"""Kernels that a process of their own keeps from doing harm: they end the process, hang in C, show and answer
+anything.
+"""
 
 import json
 import os

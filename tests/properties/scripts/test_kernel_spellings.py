@@ -1,4 +1,6 @@
-"""What the kernels' own headers and programs write: flags, names, expressions, structures, words by name or position."""
+"""What the kernels' own headers and programs write: flags, names, expressions, structures, words by name or
+position.
+"""
 
 from __future__ import annotations
 

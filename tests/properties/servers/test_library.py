@@ -1,4 +1,6 @@
-"""``mach_msg_destroy``: which calls it makes, by the disposition of each right, and what differs between the libraries."""
+"""``mach_msg_destroy``: which calls it makes, by the disposition of each right, and what differs between the
+libraries.
+"""
 
 from typing import Any
 

@@ -15,7 +15,9 @@ giving = pytest.mark.parametrize("profile", GIVEN, ids=lambda profile: profile.n
 
 
 def senders(profile: Profile, limit: int = 1) -> tuple[Actor, int, list[tuple[Actor, int]]]:
-    """A receiver, its port with a full queue, and two tasks that wait for room there, each with its name for the port."""
+    """A receiver, its port with a full queue, and two tasks that wait for room there, each with its name for the
+    port.
+    """
     machine = Machine(profile)
     root = machine.root
     port = root.port_with_send()

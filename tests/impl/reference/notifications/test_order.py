@@ -140,7 +140,9 @@ def test_what_a_dying_port_holds(profile: Profile) -> None:
 
 @every_profile
 def test_messages_inside_messages(profile: Profile) -> None:
-    """The first message of a queue has a receive right, whose port has a message too. XNU ends the whole queue first."""
+    """The first message of a queue has a receive right, whose port has a message too. XNU ends the whole queue
+    first.
+    """
     root = Machine(profile).root
     watch, outer, inner = root.port(), root.port(), root.port_with_send()
     last_sent(root, inner, 3, watch)

@@ -69,7 +69,9 @@ def test_a_rescued_port_keeps_its_messages_and_rights(root: Actor) -> None:
 
 
 def test_the_last_sender_is_missed_with_the_count_from_before_the_rescue(root: Actor) -> None:
-    """Destroying a name ends its send right first, though it tells so last: the make-send count is the one that it had."""
+    """Destroying a name ends its send right first, though it tells so last: the make-send count is the one that it
+    had.
+    """
     port, backup = rescued(root)
     root.asks(port, NO_SENDERS, backup)
     root.does("mach_port_destroy", name=port)
@@ -154,7 +156,9 @@ def test_over_a_port_that_is_in_transit_to_the_port_itself(root: Actor, length: 
 
 
 def test_a_circular_rescue_gives_up_the_right_that_waited(root: Actor) -> None:
-    """The backup waits in the port's own queue. The port dies, and the backup is rescued in its turn: it hears of it."""
+    """The backup waits in the port's own queue. The port dies, and the backup is rescued in its turn: it hears of
+    it.
+    """
     port, backup = rescued(root)
     last = root.port()
     root.asks(backup, PORT_DESTROYED, last)
