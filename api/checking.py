@@ -13,10 +13,9 @@ from sendright.api.subject import KernelSource, ProfileSource, Subject, subject_
 from sendright.cli.bad_input import BadInput
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import CheckResult
-from sendright.mach.state.trace import Trace
 from sendright.properties.check import EXAMPLES, SEED, STEPS
+from sendright.properties.checking.earlier_failures import EarlierFailures
 from sendright.properties.minimization.minimizer import SECONDS
-from sendright.properties.runs.earlier_failures import EarlierFailures
 from sendright.properties.runs.run import CALL_SECONDS
 
 
@@ -101,15 +100,8 @@ def checked_result(subject: Subject, limited: Profile, *, database: ExampleDatab
     from sendright.properties.check import check as run_check
 
     earlier = EarlierFailures(settings().database if isinstance(database, _Own) else database, subject.label, limited)
-    known = earlier.runs
-    runs: list[Trace] = []
-
-    def count(trace: Trace) -> None:
-        if len(runs) < len(known):
-            runs.append(trace)
-
-    first = [*known, *witnessed_calls(limited)]
-    result = run_check(subject.build, Oracle, limited, first=first, exact_limits=True, on_run=count, **options)
+    first = witnessed_calls(limited)
+    result = run_check(subject.build, Oracle, limited, earlier=earlier.runs, first=first, exact_limits=True, **options)
     failing = [trace for trace in (result.failure, *(other.failure for other in result.others)) if trace is not None]
-    earlier.replace(len(runs), failing)
+    earlier.replace(result.examples, failing)
     return result

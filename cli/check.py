@@ -46,7 +46,7 @@ from sendright.cli.streams import complain, show, show_json
 if TYPE_CHECKING:
     from sendright.mach.results.checks import CheckResult
     from sendright.mach.state.trace import Trace
-    from sendright.properties.checking.failures import FailureDatabase
+    from sendright.properties.checking.own_database import OwnDatabase
 
 EXAMPLES, STEPS, SEED = 250, 100, 0
 
@@ -132,17 +132,17 @@ def check(
         verbose=verbose,
     )
     outputs.prepare([baseline] if baseline else [])
-    kept, why_not = (None, "") if no_database else _database(database)
-    kernel = shlex.join([sut, *(["--fault", fault] if fault else [])])
-    earlier = kept.runs(kernel, kernel_profile.name) if kept else []
     keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
+    from sendright.properties.checking.earlier_failures import EarlierFailures
     from sendright.properties.distribution.pool import WorkersDied
     from sendright.reports.rerun import Rerun, script_text
     from sendright.reports.write import scripts
 
+    kept, why_not = (None, "") if no_database else _database(database)
+    earlier = EarlierFailures(kept, shlex.join([sut, *(["--fault", fault] if fault else [])]), kernel_profile)
     last: deque[Trace] = deque(maxlen=1)
     try:
         with ProgressBar("checking", quiet) as progress, cluster(on) as found:
@@ -157,7 +157,7 @@ def check(
                 on_progress=progress.update,
                 on_run=last.append if trace is not None else None,
                 keep_going=keep_going or baseline is not None,
-                earlier=earlier,
+                earlier=earlier.runs,
                 jobs=jobs,
                 max_seconds=seconds,
                 worker_factory=NamedKernel(sut, fault),
@@ -168,8 +168,11 @@ def check(
         raise NotThere(str(error)) from error
     if kept is None and why_not and _failing(result):
         complain(f"failing runs are not kept: {why_not}")
-    if kept is not None and not kept.keep(kernel, kernel_profile.name, _failing(result)):
-        complain(f"failing runs are not kept: {kept.folder} can't be written to (make it writable, or choose another folder with --database)")
+    try:
+        earlier.replace(result.examples, _failing(result))
+    except OSError as error:
+        where = "" if kept is None else f"{kept.folder}: "
+        complain(f"failing runs are not kept: {where}{error.strerror or error} (make it writable, or choose another folder with --database)")
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     written = scripts(result)
     commands = [command_line(["sendright", "replay", str(report_dir / name), *chosen]) for name in written]
@@ -178,14 +181,14 @@ def check(
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 
 
-def _database(folder: Path | None) -> tuple[FailureDatabase | None, str]:
+def _database(folder: Path | None) -> tuple[OwnDatabase | None, str]:
     """The database of failing runs in the folder that the user named, or in their own; None, and why, if they can have
     none. Raises BadInput if the named folder can't be used."""
     from sendright.mach.own_files import Unusable
-    from sendright.properties.checking.failures import FailureDatabase
+    from sendright.properties.checking.own_database import OwnDatabase
 
     try:
-        return FailureDatabase(folder), ""
+        return OwnDatabase(folder), ""
     except Unusable as error:
         if folder is not None:
             raise BadInput(f"--database: {error}") from error

@@ -249,7 +249,7 @@ class _Checker:
         @seeded(seed)
         @settings(
             max_examples=self.examples,
-            database=None,  # the seed reproduces the runs, and failing ones are kept as calls (checking/failures.py)
+            database=None,  # the seed reproduces the runs, and failing ones are kept as calls (EarlierFailures)
             phases=(Phase.generate,),
             derandomize=False,
             deadline=None,

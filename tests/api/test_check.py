@@ -20,8 +20,7 @@ from sendright.api.subject import subject_of
 from sendright.cli.main import main
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.verdicts import Verdict
-from sendright.mach.state.trace import LIMITS
-from sendright.properties.runs.earlier_failures import EarlierFailures
+from sendright.properties.checking.earlier_failures import EarlierFailures
 
 FEW: dict[str, Any] = {"examples": 3, "steps": 30, "database": None}
 
@@ -126,36 +125,11 @@ def test_each_kernel_profile_and_limits_have_their_own_failures() -> None:
     assert EarlierFailures(database, subject_of(Forgetful).label, sendright.PROFILES["osf"]).runs == []
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        b"",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b"[[0]]",
-        b'[[0, {"name": "no_such_call", "arguments": {}}]]',
-        b'[[0, {"name": "mach_port_allocate", "arguments": {"task": "x", "right": 1}}]]',
-        b'[[0, {"name": "mach_port_allocate", "arguments": {"task": 1}}]]',
-        b'[[0, {"name": "mach_port_allocate", "arguments": {"task": 1, "right": 1e300}}]]',
-        b'[[0, {"name": "mach_port_allocate", "arguments": {"task": 1, "right": 1, "more": 1}}]]',
-        b'[[0, {"name": "mach_ports_register", "arguments": {"task": 1, "ports": [[[]]]}}]]',
-    ],
-)
-def test_what_is_no_run_in_the_database_is_passed_over(entry: bytes) -> None:
-    database = InMemoryExampleDatabase()
-    limited = sendright.PROFILES["manual"]
-    calls = [(0, sendright.Call("mach_task_self", {})), (0, sendright.Call("mach_port_allocate", {"task": 6, "right": 1}))]
-    for each in (entry, msgspec.json.encode(calls)):
-        database.save(b"sendright-run/1:it:manual:" + ",".join(str(getattr(limited, limit)) for limit in LIMITS).encode(), each)
-    assert EarlierFailures(database, "it", limited).runs == [calls]
-
-
 def test_a_run_in_the_database_that_no_task_can_make_is_forgotten() -> None:
     database = InMemoryExampleDatabase()
-    limited = subject_of(SmallKernel).limited(None, exact_limits=False)
-    key = f"sendright-run/1:{subject_of(SmallKernel).label}:manual:" + ",".join(str(getattr(limited, limit)) for limit in LIMITS)
-    database.save(key.encode(), b'[[99999999999999999999999, {"name": "mach_task_self", "arguments": {}}]]')
-    assert len(EarlierFailures(database, subject_of(SmallKernel).label, limited).runs) == 1
+    label, limited = subject_of(SmallKernel).label, subject_of(SmallKernel).limited(None, exact_limits=False)
+    database.save(EarlierFailures(database, label, limited).key, b'[{"number": 0, "caller": 999, "name": "mach_task_self", "arguments": {}}]')
+    assert len(EarlierFailures(database, label, limited).runs) == 1
     sendright.check(SmallKernel, **{**FEW, "database": database})
     assert not any(database.data.values())
 
