@@ -43,8 +43,8 @@ def accept(
 
     [bold]Examples[/bold]
 
-      sendright accept sendright-report/report.sarif --baseline b.toml --by Ann --why "issue 12" --until 2030-12-31
-      sendright accept audit.sarif --only audit:0123456789abcdef --baseline b.toml --by Ann --why ok --until 2030-12-31
+      sendright accept report.sarif --baseline b.toml --by Ann --why "issue 12" --until 2030-12-31
+      sendright accept a.sarif --only FINGERPRINT --baseline b.toml --by Ann --why ok --until DAY
 
     [bold]Exit status[/bold]
 

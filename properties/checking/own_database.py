@@ -1,7 +1,7 @@
 """A Hypothesis example database in a folder of the user's, which is opened as if an attacker had filled it.
 
-Hypothesis's own (``DirectoryBasedExampleDatabase``) reads whatever lies in its folder: a pipe there would stall it. Here
-only regular files of the user's are read, up to a limit, and nothing is written through a link. The folder may be
+Hypothesis's own (``DirectoryBasedExampleDatabase``) reads whatever lies in its folder: a pipe there would stall it.
+Here only regular files of the user's are read, up to a limit, and nothing is written through a link. The folder may be
 deleted at any time.
 """
 

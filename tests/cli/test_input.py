@@ -140,6 +140,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     text = capsys.readouterr().out
     lines = [line.strip() for line in text.splitlines()]
     begin, end = lines.index("Examples"), lines.index("Exit status")
+    assert not [line for line in lines[:begin] if "  " in line], "words that look like markup are lost"
     examples = [line for line in lines[begin + 1 : end] if line]
     assert len(examples) >= 2
     assert all(f"sendright {command}" in line for line in examples)
