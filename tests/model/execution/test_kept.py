@@ -68,7 +68,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("profile", ["manual", "xnu"])
+@pytest.mark.parametrize("profile", ["manual", pytest.param("xnu", marks=pytest.mark.heavy)])
 def test_the_result_is_the_same_with_and_without(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = compilations(monkeypatch)
     without = checked(profile)

@@ -6,10 +6,11 @@ from functools import partial
 
 import msgspec
 import pytest
+from support.profiles import MANUAL_FIRST
 
 from sendright.impl.faults import FAULTS
 from sendright.mach.kernel.call import Call
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.kernel.profiles import MANUAL, Profile
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model.execution import witnesses as recorded
@@ -20,7 +21,7 @@ from sendright.model.execution.witnesses import reachable_cases, replay, tupled,
 from sendright.model.proof.counterexamples.possible import possible
 from sendright.model.proof.must_fail import MUST_FAIL, decide_must_fail
 
-profiles = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+profiles = pytest.mark.parametrize("profile", MANUAL_FIRST)
 
 
 @profiles

@@ -111,6 +111,7 @@ def failing_check(name: str, seed: int) -> Trace:
     return trace
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["move-send-keeps-sender", "special-port-swap-in-two-steps"])
 def test_every_seed_finds_the_same_length(name: str) -> None:
     lengths: dict[Fault, set[int]] = {}

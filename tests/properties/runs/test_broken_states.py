@@ -16,7 +16,7 @@ from support.report_runs import every_report
 from sendright.mach.abi.rights import Disposition, Notification, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.implementation import Implementation
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
+from sendright.mach.kernel.profiles import GNUMACH, MANUAL, PROFILES, XNU, Profile
 from sendright.mach.results.checks import CheckResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Difference, Entry, Port, Snapshot, Task, all_changes, changes, differences
@@ -81,7 +81,9 @@ def test_every_field_of_a_state_is_damaged() -> None:
     assert {short(where) for where in fields(FORM)} - damaged == set()
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+@pytest.mark.parametrize(
+    "profile", [pytest.param(each, id=each.name, marks=() if each in (GNUMACH, XNU) else pytest.mark.heavy) for each in PROFILES.values()]
+)
 def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
     """Invariants, step properties, derivation, token history, authority, differences, views, exports, policies, random
     calls and what the end of a task would revoke.
