@@ -33,7 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(library), str(wheel)], check=True)
     (library / "dependencies.pth").write_text("".join(f"{each}\n" for each in sys.path if each.endswith("site-packages")))
     program = environment / "bin" / "sendright"
-    program.write_text(f"#!{environment / 'bin' / 'python'}\nfrom sendright.cli.main import run\nrun()\n")
+    program.write_text(f"#!{environment / 'bin' / 'python'}\nfrom sendright.cli.main import run\nif __name__ == '__main__':\n    run()\n")
     program.chmod(0o755)
     return program
 
