@@ -169,6 +169,7 @@ def test_wrong_options_are_usage_errors(user: pytest.Pytester, arguments: tuple[
     (done.stderr if any("ERROR" in line for line in done.stderr.lines) else done.stdout).fnmatch_lines([words])
 
 
+@pytest.mark.heavy
 def test_with_xdist_one_process_makes_the_check_and_wrong_options_are_said_too(user: pytest.Pytester) -> None:
     workers = ("-p", "xdist", "-n", "2", "--dist", "loadscope", "--strict-markers", "-v")
     done = user.runpytest_subprocess("--sendright-sut", "small_kernel:SmallKernel", *workers, *FEW[:-2])

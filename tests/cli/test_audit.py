@@ -222,6 +222,7 @@ def test_logs_that_cannot_be_made(arguments: list[str], words: str, capsys: pyte
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real samples are not here")
 @pytest.mark.parametrize("together", [False, True])
 def test_no_false_alarm_on_real_samples(together: bool, capsys: pytest.CaptureFixture[str]) -> None:

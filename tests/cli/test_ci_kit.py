@@ -86,6 +86,7 @@ def test_entries_of_other_commands_are_not_missed() -> None:
     assert [entry.fingerprint for entry in found.baseline.unused] == ["check:0000000000000000"]
 
 
+@pytest.mark.heavy
 def test_a_finding_is_accepted_and_comes_back(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main([*CHECK, "--keep-going"]) == 1
     assert "Seed 0, profile manual." in capsys.readouterr().out

@@ -210,6 +210,7 @@ def test_output_in_an_encoding_without_arrows() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("where", [">&-", "</dev/null >/dev/full", ">&- 2>&- <&-"])
 def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> None:
     if not Path("/dev/full").exists():

@@ -73,6 +73,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_silent_listener(command: str, listener: Callable[[bytes | None], str], capsys: pytest.CaptureFixture[str]) -> None:
     assert greeting.TIMEOUT <= 5

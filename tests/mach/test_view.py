@@ -43,6 +43,7 @@ def test_a_kernel_whose_tasks_go_on_by_themselves_agrees_with_the_specification(
     assert any(step.code == 0 for step in went_on), "no call has gone on"
 
 
+@pytest.mark.heavy
 def test_a_fault_that_a_view_shows_is_found() -> None:
     result = check(lambda: faulty("move-send-keeps-sender"), Oracle, MANUAL, 100, 60, seed=1)
     assert result.verdict is Verdict.FAILED

@@ -178,6 +178,7 @@ def adapter():
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -122,6 +122,7 @@ def test_workers_of_a_cluster_have_the_plugin(tmp_path: Path, monkeypatch: pytes
     assert "example: a worker process has another version of it, or doesn't share it (start the workers again)" in without.stderr
 
 
+@pytest.mark.heavy
 def test_an_invariant_is_refuted_where_it_is_wrong(tmp_path: Path) -> None:
     package = tmp_path / "own"
     shutil.copytree(EXAMPLE, package)
@@ -133,6 +134,7 @@ def test_an_invariant_is_refuted_where_it_is_wrong(tmp_path: Path) -> None:
     assert "--plugin sendright_example" in (tmp_path / "sendright-report" / "report.html").read_text()
 
 
+@pytest.mark.heavy
 def test_a_fault_is_found(tmp_path: Path) -> None:
     check = ("check", *PLUGIN, "-q", "--fault", "suspend-twice", "--json")
     data = answered(sendright(*check, "-n", "60", at=tmp_path), 1)
@@ -149,6 +151,7 @@ def test_an_adapter_has_a_name(tmp_path: Path, script: str) -> None:
     assert "did you mean example-kernel?" in wrong.stderr
 
 
+@pytest.mark.heavy
 def test_profiles_differ_where_their_switches_do(tmp_path: Path) -> None:
     compare = ("compare", *PLUGIN, "gnumach", "patient-gnumach", "--no-runs", "-q", "--json")
     data = answered(sendright(*compare, "--call", "task_resume", "--call", "task_suspend", at=tmp_path), 1)

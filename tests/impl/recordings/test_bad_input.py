@@ -180,6 +180,7 @@ print(len(facts), facts[-1].records, facts[-1].unreadable, used // 1024)
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("form", "begin", "then"),
     [

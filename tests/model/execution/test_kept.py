@@ -247,6 +247,7 @@ def test_without_a_home_everything_is_compiled(monkeypatch: pytest.MonkeyPatch) 
         assert code_file("invariants") is None
 
 
+@pytest.mark.heavy
 def test_check_keeps_it_unless_told_not_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["check", "-n", "1", "--steps", "5", "-q", "--no-cache"]) == 0

@@ -88,6 +88,7 @@ def test_only_proofs_are_kept(cache: Cache) -> None:
     assert mark.all_from_cache
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("no_refuting")
 def test_a_changed_rule_is_proved_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong effect in one case: what rests on it is asked, and not proved, the second time too."""

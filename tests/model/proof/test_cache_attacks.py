@@ -147,6 +147,7 @@ def test_a_line_that_was_cut_off_is_none_and_spoils_none(cache: Cache, cut: int)
     assert ProvedQueries(cache, [X > 0]).is_proved(question)
 
 
+@pytest.mark.heavy
 def test_a_lying_prover_leaves_nothing_behind(tmp_path: Path) -> None:
     """A wrong specification is proved by a prover that asserts False, then asked about by the right one, with the same
     key and cache.

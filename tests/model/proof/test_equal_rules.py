@@ -38,6 +38,7 @@ def verdicts(first: Profile, second: Profile, rule: str) -> dict[str, Verdict]:
     return {one.case: one.verdict for one in decide_rule(first.name, second.name, rule)}
 
 
+@pytest.mark.heavy
 def test_a_profile_is_the_same_as_itself_in_every_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same switches under another name, nothing is left to ask."""
     for profile in (MANUAL, XNU):

@@ -134,6 +134,7 @@ def test_what_a_step_requires_holds_when_those_between_have_run(unit: Unit, old:
         assert "what it requires" in missed(preconditions_of("mach_msg_send", MANUAL))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("unit", [SEND, EXTRACT, REQUEST])
 def test_the_sequences_themselves_are_proved(unit: Unit) -> None:
     calls = calls_driven_by(unit)

@@ -53,6 +53,7 @@ def test_no_fault_is_found_without_a_plant(seed: int, recorder: Recorder) -> Non
     assert not faults(group), [finding.words for finding in group.findings]
 
 
+@pytest.mark.heavy
 @settings(QUICK, max_examples=30)
 @given(seed=st.integers(0, 10**6), recorder=RECORDERS, plant=st.sampled_from(sorted(PLANTS)))
 @example(25296, Recorder(form="dashes", wrapper="none", drop=0.2, shuffle=True, equal_times=0.1, host="mac"), "effective-ids")

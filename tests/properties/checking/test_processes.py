@@ -50,6 +50,7 @@ class Slow(ReferenceKernel):
         return super().call(task, call)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_time_is_up(jobs: int) -> None:
     began = time.monotonic()

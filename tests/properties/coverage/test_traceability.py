@@ -323,6 +323,7 @@ def test_changed_tests_are_named(recorded: Path, tmp_path: Path) -> None:
     assert not any("changed since" in line.plain for line in trace_lines(result, evidence=True))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_with_evidence_only_evidence_can_be_missing(profile: Profile, tmp_path: Path) -> None:
     none_cover = find_tests(tmp_path)

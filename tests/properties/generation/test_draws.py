@@ -36,6 +36,7 @@ print(hashlib.sha256(repr(runs).encode()).hexdigest())
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("makes_runs", [CHECK, CHECK_SERVERS], ids=["check", "check-server"])
 def test_what_is_imported_does_not_change_the_runs(makes_runs: str, tmp_path: Path) -> None:
     """Hypothesis draws constants of the modules of the user's that are imported: numbers and byte strings."""

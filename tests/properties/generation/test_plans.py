@@ -31,6 +31,7 @@ def test_the_same_bytes_make_the_same_calls(profile: Profile) -> None:
     assert one != [step for _, step, _ in directed_steps(4, 100, small)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_most_calls_succeed_and_most_plans_are_carried_through(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: Counter[tuple[int, bool]] = Counter()

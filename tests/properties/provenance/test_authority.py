@@ -227,6 +227,7 @@ def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
     assert got > 20
 
 
+@pytest.mark.heavy
 def test_a_prevention_prevents_and_is_smallest() -> None:
     random = Random(7)
     looked_at = 0

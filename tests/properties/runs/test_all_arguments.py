@@ -138,6 +138,7 @@ class Complete(ReferenceKernel):
         return super().call(task, call)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES)
 def test_recorded_runs_and_random_ones_have_all_arguments(profile: str) -> None:
     known = list(witnessed_calls(PROFILES[profile]))

@@ -214,7 +214,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("Shows", 3, "showed a malformed state: expected a Snapshot, got NoneType"),
     ],
 )
-@pytest.mark.parametrize("command", [("replay", "names.json"), ("check", "--examples", "20")])
+@pytest.mark.parametrize("command", [("replay", "names.json"), pytest.param(("check", "--examples", "20"), marks=pytest.mark.heavy)])
 def test_all_reports_are_written_and_name_the_step(
     capsys: pytest.CaptureFixture[str], directory: Path, command: tuple[str, ...], name: str, status: int, words: str
 ) -> None:

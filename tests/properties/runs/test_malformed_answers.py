@@ -72,6 +72,7 @@ def changes_of(draw: st.DrawFn) -> Callable[[Call, Result], Any]:
 RUNS = {name: witnessed_calls(profile) for name, profile in PROFILES.items()}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(change=changes_of(), data=st.data())

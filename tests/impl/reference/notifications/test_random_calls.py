@@ -116,6 +116,7 @@ def told_by(profile: Profile, seed: int) -> set[int]:
     return caller.told
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_counts_agree(profile: Profile, seed: int) -> None:
