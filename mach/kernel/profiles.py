@@ -289,6 +289,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return exception_mask(self.exception_types)
 
     @property
+    def further_ports(self) -> tuple[PortObject, ...]:
+        """The further ports that a task of this kernel can have."""
+        flavours = tuple(sorted(self.flavour_ports.values()))
+        return (*flavours, PortObject.TASK_RESUME) if self.resume_ports else flavours
+
+    @property
     def immovable_objects(self) -> frozenset[PortObject]:
         """The kernel objects to whose ports send rights are immovable."""
         return self.flavours_that_stay | ({PortObject.TASK} if self.task_ports_stay else set())

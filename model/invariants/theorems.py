@@ -80,7 +80,7 @@ class Halves:
         privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
         yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
         yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
-        for kind in sorted(self.profile.flavour_ports.values()):
+        for kind in self.profile.further_ports:
             port = s.flavour_port(v.t, OBJECT.of(kind))
             together = z3.Or(port == v.sorts.no_port, self.of_task(v.t) == self.of_port(port))
             yield f"a task and its {kind.name.lower()} port are in one half", forall([v.t], z3.Implies(s.alive(v.t), together))

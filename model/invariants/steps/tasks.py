@@ -15,6 +15,7 @@ from sendright.model.language.rule import (
     CREATION_RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
+    SUSPENSIONS_END,
 )
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
@@ -73,7 +74,8 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
 
-    Only task_suspend and task_resume on a task change its suspend count, by one.
+    Only task_suspend and task_resume on a task change its suspend count, by one. Where suspensions are held by rights
+    to resume ports, they all end when the last right to the task's port has gone, and only then.
     """
     b, a = x.before.task_life, x.after.task_life
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
@@ -89,6 +91,9 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule in SUSPENSION:
         named = v.t == x.k.task_behind(x.k["task"])
         yield "suspensions", forall([v.t], z3.Implies(lives, z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))))
+    elif x.rule == SUSPENSIONS_END:
+        held = z3.Or(x.before.srights(x.k["of"]) != 0, v.t != x.before.object_task(x.k["of"]))
+        yield "suspensions", forall([v.t], z3.Implies(lives, z3.If(held, rise == 0, x.after.suspend_count(v.t) == 0)))
     else:
         yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
     new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)
