@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
+from sendright.model.invariants.steps.locality import gives_resume_port
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
@@ -63,11 +64,14 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(35, "a creation that fails makes no task")
 def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """If a call fails, it makes no task and no port."""
+    """If a call fails, it makes no task and no port, except for a task's resume port."""
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
-        yield "no port", forall([v.p], z3.Not(made))
+        own = z3.BoolVal(False)
+        if gives_resume_port(x):  # it is there when the caller's space has no room for a right to it
+            own = v.p == x.after.flavour_port(x.k.task_behind(x.k["task"]), OBJECT.of(PortObject.TASK_RESUME))
+        yield "no port", forall([v.p], z3.Implies(made, own))
 
 
 @step_property(41, "a terminated task never lives again")
