@@ -158,8 +158,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
     """What ``task_resume`` returns for a task that isn't suspended (9)."""
     resume_ports: bool = False
-    """Whether ``task_suspend`` leaves its caller a send right to the task's resume port (``PortObject.TASK_RESUME``), so
-    that a task's suspensions end with the last of these rights; False: suspensions are only counted."""
+    """Whether ``task_suspend`` leaves its caller a send right to the task's resume port (``TASK_RESUME``), so that a
+    task's suspensions end with the last of these rights; False: suspensions are only counted."""
     allocate_name_takes_dead_name: bool = True
     """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard
     H-10)."""

@@ -88,8 +88,8 @@ def task_suspend(k: Context, task: Name, shortage: Int, *, new_name: Name, new_p
 
     Where ``resume_ports``, the kernel makes a send right to the task's resume port (the first time, the port too) and
     copies it out to the caller: it joins the right that the caller has, or gets a new name. If there is no room for it
-    the call fails, but the task is suspended, unless nobody else holds a right to the port: the right ends, and with
-    the last one all suspensions. Source: ``task_suspend`` in ``kern/task.c`` of XNU 11417.
+    the call fails, but the task is suspended, unless no other right to the port exists: the right ends, and with the
+    last one all suspensions. Source: ``task_suspend`` in ``kern/task.c`` of XNU 11417.
     """
     # NAMES
     target = k.task_behind(task)
@@ -156,8 +156,8 @@ def task_suspend(k: Context, task: Name, shortage: Int, *, new_name: Name, new_p
 def task_resume(k: Context, task: Name) -> Iterator[Case]:
     """Take back one suspension of a task. This fails if the task isn't suspended.
 
-    Where ``resume_ports``, whoever may resume the task takes back a suspension, whoever made it. If the caller has a
-    right to the task's resume port, that loses one reference; all of them, if the task isn't suspended. Source:
+    Where ``resume_ports``, a caller may take back a suspension that another task made. If the caller has a right to the
+    task's resume port, that loses one reference; all of them, if the task isn't suspended. Source:
     ``task_resume`` in ``kern/task.c`` of XNU 11417.
     """
     # NAMES
@@ -212,7 +212,7 @@ def _without_holders(k: Context, of: Port) -> list[Term]:
     evidence=rests_on(xnu="kern/task.c: task_suspension_no_senders, release_task_hold; ipc/ipc_kobject.c: ipc_kobject_notify_no_senders"),
 )
 def end_suspensions(k: Context, of: Port) -> Iterator[Case]:
-    """The last send right to a task's resume port has gone: all suspensions end, whoever made them.
+    """The last send right to a task's resume port has gone: all suspensions end, also those of other tasks.
 
     Source: ``task_suspension_no_senders`` in ``kern/task.c`` of XNU 11417. It takes back those that ``task_suspend``
     made (``legacy_stop_count``), and no other call that is modelled makes any.

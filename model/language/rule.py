@@ -371,7 +371,7 @@ class Context:
 
     def nothing_left_to_do(self) -> list[Term]:
         """Nothing is pending: dead-name requests are beside live rights, limbo is empty, no no-senders notification is
-        due, and someone holds a right to the resume port of each suspended task.
+        due, and a send right to the resume port of each suspended task exists.
         """
         b, S = self.before, self.sorts.Slot
         task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
@@ -387,7 +387,7 @@ class Context:
         ]
 
     def ends_suspensions(self, port: Term) -> Term:
-        """``port`` is the resume port of a suspended task, and nobody holds a send right to it any more."""
+        """``port`` is the resume port of a suspended task, and no send right to it exists any more."""
         b = self.before
         resumes = z3.And(b.active(port), b.object(port) == OBJECT.of(PortObject.TASK_RESUME))
         return z3.And(resumes, b.srights(port) == 0, b.suspend_count(b.object_task(port)) > 0)

@@ -981,7 +981,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             rules(*SUSPENSION),
         ),
         Reason(
-            "nobody holds a right to the task's resume port",
+            "no send right to the task's resume port is left",
             lambda t, task: z3.And(task == t.b.object_task(t.k["of"]), t.b.srights(t.k["of"]) == 0, t.a.suspend_count(task) == 0),
             rules(SUSPENSIONS_END),
         ),

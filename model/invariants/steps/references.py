@@ -157,8 +157,8 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     or takes.
 
     mach_port_deallocate and a move take one. mach_port_mod_refs and mach_port_destruct add or take what they are given.
-    So do a right to a resume port that task_suspend gives, and task_resume, which takes all if the task isn't
-    suspended. A send right that is copied out or inserted adds one, if the name has room, and so does a dead-name notification, at
+    task_resume takes one of a right to the task's resume port, or all, if the task isn't suspended. A send right that
+    is copied out or inserted adds one, if the name has room, and so do task_suspend and a dead-name notification, at
     once or when a call looks at the name. A new send right, send-once right or dead name has one. All go with
     mach_port_destroy and with their task. Where references are pegged, the ones at the limit stay. No other step
     changes any. (With invariants 5 and 7 the references also say what is left of a right.)
