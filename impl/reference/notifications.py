@@ -42,8 +42,8 @@ def lose_send(port: Port) -> Due | None:
     isn't about these.
 
     If the last send right to a resume port ends, wherever it was, the port's task is resumed wholly. Each suspension
-    requests that anew. (``ipc_kobject_make_send_nsrequest``, ``task_suspension_no_senders``; of a task that ends
-    nothing is left to resume, ``ipc_task_disable``)
+    requests that again. (``ipc_kobject_make_send_nsrequest``, ``task_suspension_no_senders``; a task that ends isn't
+    resumed any more, ``ipc_task_disable``)
     """
     port.send_rights -= 1
     port.changed()

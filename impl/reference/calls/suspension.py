@@ -48,7 +48,7 @@ class SuspensionCalls(Core):
         copy_out(caller.space, right)
 
     def task_resume(self, caller: Task, task: Task | None) -> Result:
-        """Take back one suspension, whoever made it. KERN_INVALID_ARGUMENT; the profile's ``resume_at_zero_code`` when
+        """Take back one suspension, of any caller. KERN_INVALID_ARGUMENT; the profile's ``resume_at_zero_code`` when
         there is none.
         """
         if task is None:

@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 import pytest
 from support.kernel import NOTHING, Actor, Machine, dead, send
+from support.random_runs import RandomCaller, run, runnable
 
 from sendright.mach.abi.codes import ReturnCode, code_name
 from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
+from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, XNU, XNU_792, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.snapshot import Entry, Port
+from sendright.mach.state.boot import BOOTSTRAP_TASK
+from sendright.mach.state.snapshot import Entry, Port, Snapshot
 
 D = Disposition
 SUSPEND, RESUME = "task_suspend", "task_resume"
@@ -516,6 +519,85 @@ def test_no_suspension_of_a_later_task_is_touched(stage: Stage) -> None:
     stage.root.does(SUSPEND, task=stage.other.seen_as)
     stage.root.does("mach_port_deallocate", name=name)
     assert stage.other.shown.suspend_count == 1
+
+
+# ---- whatever tasks do
+
+
+class SuspendingCaller(RandomCaller):
+    """Draws calls that suspend, resume, and move or end the rights that stand for it. First the bootstrap task gives
+    the others all tasks' ports. The last task that can make calls is never suspended.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.seen: set[str] = set()
+        """The calls after which a task ran again."""
+        self.before: tuple[str, Snapshot] | None = None
+        ports = [len(XNU.bootstrap_names) + number for number in range(1, XNU.boot_tasks + 1)]  # the last is its own
+        self.gifts = iter(
+            [
+                Call("mach_port_insert_right", {"task": task, "name": XNU.chosen_name(20 + poly), "poly": poly, "disposition": D.COPY_SEND})
+                for task in ports
+                for poly in ports
+            ]
+        )
+
+    def draw(self, state: Snapshot) -> tuple[int, Call]:
+        if self.before is not None:
+            self._note(*self.before, state)
+        awake = runnable(state)
+        gift = next(self.gifts, None)
+        if gift is not None:
+            return BOOTSTRAP_TASK, gift
+        number = self.random.choice(awake)
+        call = self._call(number, state, last=len(awake) == 1)
+        self.before = call.name, state
+        return number, call
+
+    def _note(self, name: str, before: Snapshot, after: Snapshot) -> None:
+        for number in before.tasks.keys() & after.tasks.keys():
+            if before.tasks[number].suspend_count and not after.tasks[number].suspend_count:
+                self.seen.add(name)
+
+    def _call(self, number: int, state: Snapshot, last: bool) -> Call:
+        names = state.tasks[number].names
+        kinds = {name: state.ports[entry.port].object for name, entry in names.items() if entry.port in state.ports}
+        me = next(name for name, entry in names.items() if entry.port == state.tasks[number].port)
+        tasks = [name for name, object in kinds.items() if object is PortObject.TASK]
+        task, short = self.random.choice(tasks), self.random.choice((0, 0, 0, 1))
+        own = [name for name, object in kinds.items() if object is PortObject.NONE]
+        if not own:
+            return Call("mach_port_construct", {"task": me, "insert_send": True})
+        tokens = [name for name, object in kinds.items() if object is PortObject.TASK_RESUME]
+        given = self.random.choice([*tasks, *tokens])
+        name = self.random.choice([*tokens, NOTHING])
+        sent = {"dest": own[0], "dest_disposition": D.COPY_SEND, "descriptors": ((given, D.MOVE_SEND if given in tokens else D.COPY_SEND),)}
+        insert = {"task": task, "name": XNU.chosen_name(self.random.randrange(40, 99)), "poly": given, "disposition": D.COPY_SEND}
+        delta = {"right": Right.SEND, "delta": self.random.choice((-2, -1, 1))}
+        return self.random.choice(
+            (
+                Call(RESUME, {"task": task}),
+                Call(RESUME if last else SUSPEND, {"task": task}, short),
+                *[Call(RESUME if last else SUSPEND, {"task": task})] * 2,
+                Call("mach_port_insert_right", insert),
+                Call("mach_msg_send", sent),
+                Call("mach_msg_receive", {"port": own[0]}),
+                Call("mach_port_deallocate", {"task": me, "name": name}),
+                Call("mach_port_destroy", {"task": me, "name": name}),
+                Call("mach_port_mod_refs", {"task": me, "name": name, **delta}),
+            )
+        )
+
+
+def test_a_suspended_task_always_has_a_right_that_stands_for_it() -> None:
+    """The runs check that after each call. Each way out is taken."""
+    seen: set[str] = set()
+    for seed in range(12):
+        caller = SuspendingCaller(seed)
+        run(XNU, caller, 400)
+        seen |= caller.seen
+    assert seen >= {RESUME, "mach_port_deallocate", "mach_port_destroy", "mach_port_mod_refs"}
 
 
 # ---- the port in other calls
