@@ -43,8 +43,10 @@ def begin_request(k: Context, after: After, message: Message, task: Name) -> Non
 
 
 def carries_right(k: Context, disposition: Int, begin: Effect, **outputs: Term) -> Iterator[Case]:
-    """Whether the request will carry a right; with these further ``outputs``. Some kernels copy in a name that isn't NULL or DEAD with any disposition,
-    and refuse it (``ipc_kmsg_copyin_body`` of XNU 792).
+    """Whether the request will carry a right; with these further ``outputs``.
+
+    Some kernels copy in a name that isn't NULL or DEAD with any disposition, and refuse it (``ipc_kmsg_copyin_body`` of
+    XNU 792).
     """
     if k.profile.null_fits_any_disposition:
         yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True), **outputs)

@@ -8,7 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
-from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched
+from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched, resumes_with_right
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
 from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, Term
@@ -23,6 +23,11 @@ MOVES_MEMBERS = ("mach_port_move_member", "mach_port_insert_member", "mach_port_
 
 def _succeeds(x: Transition) -> bool:
     return x.case.code in (None, ReturnCode.KERN_SUCCESS)
+
+
+def _resumes(x: Transition) -> bool:
+    """The call takes references of a right to a resume port, whether the task is suspended or not."""
+    return resumes_with_right(x) and x.case.code in (ReturnCode.KERN_SUCCESS, x.k.profile.resume_at_zero_code)
 
 
 class References:
@@ -134,7 +139,7 @@ class References:
     def _resumed(self, slot: Term) -> Term:
         """The right to the target's resume port has one reference less, and none if the target isn't suspended."""
         urefs = self.b.urefs(slot)
-        if not self.k.profile.resume_ports or self.t.x.case.code not in (ReturnCode.KERN_SUCCESS, self.k.profile.resume_at_zero_code):
+        if not _resumes(self.t.x):
             return urefs
         left = z3.If(self.b.suspend_count(self.t.target) == 0, 0, self.less_one(slot))
         return z3.If(self._holds_resume(slot), left, urefs)
@@ -166,7 +171,7 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     Where a port's death shows only when a call looks at the name, a notification notes that such a name has a reference
     to come. A name whose port dies has none to come, and what it was is remembered.
     """
-    if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and _succeeds(x))):
+    if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and (_succeeds(x) or _resumes(x)))):
         return
     slot = v.S.name_slot(v.t, v.n)
     t, b, a = Touched(v, x), x.before, x.after
