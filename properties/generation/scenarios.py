@@ -423,8 +423,8 @@ def suspensions_that_rights_hold(do: Do, profile: Profile) -> None:
     do(0, "task_suspend", task=there, shortage=1)
     do(0, "task_resume", task=there)
     do(0, "task_resume", task=there)
-    for _ in range(2):
-        do(0, "task_suspend", task=there)
+    for call in ("task_suspend", "task_suspend", "task_resume", "task_suspend"):
+        do(0, call, task=there)
     do(0, "mach_port_mod_refs", task=me, name=resume, right=int(Right.SEND), delta=profile.urefs_max - 2)
     do(0, "task_suspend", task=there)
     do(0, "task_resume", task=there)

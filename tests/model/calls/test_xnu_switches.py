@@ -827,7 +827,7 @@ def test_a_tasks_ports_end_in_their_order() -> None:
 @story("resume_ports")
 def a_suspender_gets_a_right(judged: Judged) -> None:
     judged.does("task_suspend", task=LAST)
-    [name] = judged.run.snapshot.tasks[0].names.keys() - {1, 2, 3, 4}
+    [name] = judged.run.snapshot.tasks[0].names.keys() - {1, 2, OTHER, LAST, judged.me}
     port = judged.run.snapshot.ports[port_of(judged, name)]
     assert (port.object, port.task, port.send_rights, port.make_send_count) == (PortObject.TASK_RESUME, 2, 1, 1)
 
