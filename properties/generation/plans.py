@@ -1082,14 +1082,14 @@ _NAMING = (ArgumentType.RIGHT_NAME, ArgumentType.PORT, ArgumentType.NAME)
 
 def suspensions_are_held(s: Stage) -> _Calls[None]:
     """One or two tasks suspend another one. Then they use, carry on and give up their rights to its resume port."""
-    task = s.actor()
-    target = s.pick([other for other in s.controlled(task) if other != task])
-    others = [other for other in callers(s.snapshot) if other not in (task, target) and s.controls(task, other)]
+    ready = callers(s.snapshot)
+    task, target = s.pick([(one, other) for one in ready for other in s.snapshot.tasks if other != one and s.controls(one, other)])
+    others = [other for other in ready if other not in (task, target) and s.controls(task, other)]
     if others and not s.choices.one_in(3):
         other = s.pick(others)
         if not s.controls(other, target):
             yield from s.give(task, other, s.snapshot.tasks[target].port, Disposition.COPY_SEND)
-        others = [other]
+    others = [other for other in others if s.controls(other, target)]
     for _ in range(1 + s.choices.below(3)):
         yield from _suspends(s, s.pick([task, *others]), target)
     for _ in range(2 + s.choices.below(5)):
