@@ -8,13 +8,15 @@ import msgspec
 import pytest
 import z3
 from support.beside_oracle import Judged
-from support.specification import assumptions_are_possible, broken_when, then
+from support.specification import assumptions_are_possible, broken_when, little_effort, then
 
 from sendright.impl.faults import FAULTS
 from sendright.mach.kernel.profiles import XNU
+from sendright.mach.results.verdicts import Verdict
 from sendright.model.execution.oracle import Oracle, broken_invariants
-from sendright.model.language.rule import SUSPENSIONS_END, Case, Context
+from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context
 from sendright.model.language.state import After
+from sendright.model.proof.obligations import ProofTask, decide
 from sendright.properties.check import check
 
 LAST = 4
@@ -108,6 +110,24 @@ def test_a_suspension_that_is_undone_without_room_is_found(monkeypatch: pytest.M
         return replace(case, effect=effect) if case.title == NO_ROOM else case
 
     assert broken_when(monkeypatch, SUSPEND, NO_ROOM, undone, 41, 201, profile=XNU) == {"invariant 41", "step invariant 41", "step invariant 201"}
+
+
+ENDS = "a port ends, a request is used up, a send-possible request is due no longer, or a task runs again"
+
+
+def following_up() -> set[str]:
+    """What isn't proved of the rule that ends suspensions, as one that follows up other rules."""
+    return {one.case.partition("; ")[2] for one in decide("xnu", ProofTask("follow-up", SUSPENSIONS_END)) if one.verdict is not Verdict.PROVED}
+
+
+def test_a_follow_up_that_never_ends_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule does nothing, so there is always work for it."""
+    little_effort(monkeypatch)
+    assert following_up() == set()
+    original = RULES[SUSPENSIONS_END]
+    idle = replace(original, cases=lambda k: (replace(case, effect=lambda after: None) for case in original.cases(k)))
+    monkeypatch.setitem(RULES, SUSPENSIONS_END, idle)
+    assert following_up() == {ENDS}
 
 
 # ---- wrong kernels
