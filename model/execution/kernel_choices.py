@@ -60,12 +60,11 @@ def _new_name(c: Choosing) -> dict[str, Any]:
 
 def _unnamed(c: Choosing) -> int:
     """The name of a right that the call leaves in its caller's space without a word: the one that is new in the state
-    that is shown, or else a free one.
+    that is shown, or else the lowest that is free.
     """
     kind, shown = c.system.state["kind"], c.system.shown
     names = () if shown is None or c.caller not in shown.tasks else sorted(shown.tasks[c.caller].names)
-    free = chain(names, map(c.system.profile.chosen_name, count(1)))
-    return next(name for name in free if (NAME_SLOT, c.caller, name) not in kind)
+    return next(name for name in chain(names, count(1)) if (NAME_SLOT, c.caller, name) not in kind)
 
 
 def _new_page(c: Choosing) -> dict[str, Any]:
