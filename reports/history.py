@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
-from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import FURTHER_TASK_PORTS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
 from sendright.mach.state.trace import Step, Trace
@@ -102,6 +102,9 @@ def _ports(trace: Trace) -> dict[int, str]:
         if flavour is not None:
             got = (change.after.port for change in step.changes if change.slot == Slot("name", step.task, step.outputs.get("port", -1)))
             known.update({port: port_words(flavour, None) for port in got if port is not None})
+        if step.call == "task_suspend":
+            got = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
+            known.update({port: port_words(PortObject.TASK_RESUME, None) for port in got if port is not None})
         if step.created_task is None:
             continue
         for change in step.changes:
@@ -117,7 +120,7 @@ def port_words(object_: PortObject, task: int | None) -> str:
     """The object behind a port, in words."""
     if object_ is PortObject.TASK:
         return f"task t{task}"
-    if object_ in TASK_FLAVOURS:
+    if object_ in FURTHER_TASK_PORTS:
         return f"{object_.name.lower().removeprefix('task_')} port of " + ("a task" if task is None else f"task t{task}")
     return "user port" if object_ is PortObject.NONE else object_.name
 

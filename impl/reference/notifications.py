@@ -4,6 +4,8 @@ A notification is a message on a send-once right, and uses that right up. Three 
 (``calls/requests.py``); until the event the right is kept by the port that the event happens to. A send-once
 notification needs no request: it goes over the unused send-once right itself. If the port of the right has died, no
 notification is sent.
+
+Of a resume port the kernel itself learns when it has no senders. No message tells that.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import NamedTuple
 
 from sendright.impl.reference.message import from_kernel
 from sendright.impl.reference.port import Port, Right
-from sendright.mach.abi.rights import Notification
+from sendright.mach.abi.rights import Notification, PortObject
 
 
 def notify(right: Right, id: Notification, data: int = 0) -> None:
@@ -38,10 +40,18 @@ def lose_send(port: Port) -> Due | None:
 
     The notification carries the make-send count, so that a receiver that has since made send rights can see that it
     isn't about these.
+
+    If the last send right to a resume port ends, wherever it was, the port's task is resumed wholly. Each suspension
+    requests that again. (``ipc_kobject_make_send_nsrequest``, ``task_suspension_no_senders``; a task that ends isn't
+    resumed any more, ``ipc_task_disable``)
     """
     port.send_rights -= 1
     port.changed()
-    if port.send_rights > 0 or port.no_senders is None:
+    if port.send_rights > 0:
+        return None
+    if port.object is PortObject.TASK_RESUME and port.task is not None:
+        port.task.resume_wholly()
+    if port.no_senders is None:
         return None
     waiting, port.no_senders = port.no_senders, None
     return Due(waiting, Notification.NO_SENDERS, port.make_send_count)

@@ -17,8 +17,8 @@ PLACES_IN_ORDER = (
     *(Place.ACCESS, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY, *REGISTERED_PLACES, *LEDGER_PLACES),
 )
 """The order in which a task's places end with it. (``ipc_task_terminate``)"""
-PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
-"""The order in which a task's own ports die with it."""
+PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_RESUME)
+"""The order in which a task's own ports die with it. (``ipc_task_terminate``)"""
 
 
 class Task:
@@ -79,6 +79,24 @@ class Task:
     def set_tokens(self, tokens: Tokens) -> None:
         """Set both tokens, in one step. Messages that the task sent before keep theirs."""
         self.tokens = tokens
+        self.changed()
+
+    def suspend(self) -> None:
+        """Count one more suspension. (``place_task_hold``)"""
+        self.suspend_count += 1
+        self.changed()
+
+    def resume(self) -> bool:
+        """Take back one suspension. Returns whether there was one. (``release_task_hold``)"""
+        if self.suspend_count == 0:
+            return False
+        self.suspend_count -= 1
+        self.changed()
+        return True
+
+    def resume_wholly(self) -> None:
+        """Take back all suspensions. (``TASK_HOLD_LEGACY_ALL`` of ``release_task_hold``)"""
+        self.suspend_count = 0
         self.changed()
 
     def wait(self, waiting: Wait | None, steps: Steps | None = None) -> None:

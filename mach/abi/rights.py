@@ -100,10 +100,15 @@ class PortObject(IntEnum):
     TASK_NAME = 7
     TASK_INSPECT = 8
     TASK_READ = 9
+    TASK_RESUME = 10
 
 
 TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_READ)
 """What stands for a task, too, and lets its holder do less (``mach_task_flavor_t``, ``osfmk/mach/task_info.h``)."""
+
+FURTHER_TASK_PORTS = (*TASK_FLAVOURS, PortObject.TASK_RESUME)
+"""What belongs to a task beside its own port. Tasks make no calls on the resume port: those that suspended the task hold
+rights to it (``itk_resume`` in ``osfmk/kern/task.h``)."""
 
 
 KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
@@ -117,6 +122,7 @@ KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
     PortObject.TASK_NAME: 20,
     PortObject.TASK_INSPECT: 44,
     PortObject.TASK_READ: 45,
+    PortObject.TASK_RESUME: 36,
 }
 """Their numbers in every kernel that has them: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
 

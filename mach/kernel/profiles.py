@@ -157,6 +157,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What ``mach_port_move_member`` out of all sets returns for a port that is in none (4)."""
     resume_at_zero_code: ReturnCode = ReturnCode.KERN_FAILURE
     """What ``task_resume`` returns for a task that isn't suspended (9)."""
+    resume_ports: bool = False
+    """Whether ``task_suspend`` leaves its caller a send right to the task's resume port (``TASK_RESUME``), so that a
+    task's suspensions end with the last of these rights; False: suspensions are only counted."""
     allocate_name_takes_dead_name: bool = True
     """Whether ``mach_port_allocate_name`` of a dead name uses the requested name; False: another one (17, hazard
     H-10)."""
@@ -284,6 +287,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def exception_mask(self) -> int:
         """The mask of all types of exception that this kernel has (``EXC_MASK_ALL``, ``EXC_MASK_VALID``)."""
         return exception_mask(self.exception_types)
+
+    @property
+    def further_ports(self) -> tuple[PortObject, ...]:
+        """The further ports that a task of this kernel can have."""
+        flavours = tuple(sorted(self.flavour_ports.values()))
+        return (*flavours, PortObject.TASK_RESUME) if self.resume_ports else flavours
 
     @property
     def immovable_objects(self) -> frozenset[PortObject]:
@@ -473,6 +482,7 @@ XNU = Profile(
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 9: Place.ACCESS, 10: Place.DEBUG_CONTROL, 11: Place.RESOURCE_NOTIFY},
     flavour_ports={3: PortObject.TASK_NAME, 5: PortObject.TASK_INSPECT, 6: PortObject.TASK_READ},
     flavours_that_stay=frozenset({PortObject.TASK_INSPECT, PortObject.TASK_READ}),
+    resume_ports=True,
     protected_places=frozenset({Place.KERNEL, Place.HOST}),
     set_once_places=frozenset({Place.ACCESS}),
     register_counts_first=True,

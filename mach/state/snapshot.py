@@ -91,7 +91,7 @@ class Port(msgspec.Struct, frozen=True):
 
     object: PortObject
     task: int | None
-    """The task to which this port belongs, if it is a task's port, or a further port of a task (``TASK_FLAVOURS``)."""
+    """The task to which this port belongs, if it is a task's port, or a further one (``FURTHER_TASK_PORTS``)."""
     make_send_count: int
     sequence_number: int
     send_rights: int

@@ -58,6 +58,8 @@ class _Child:
         after.at("task_life")[child] = LIFE.ALIVE
         after.at("task_port")[child] = port
         after.at("suspend_count")[child] = z3.IntVal(0)
+        for kind in k.profile.further_ports:
+            after.at("flavour_port")[(child, OBJECT.of(kind))] = k.sorts.no_port
         # RIGHTS: a self port of its own, clones of the parent's other places
         make_send(after, place_slot(after, child, Place.KERNEL), port)
         for place in k.profile.places:
@@ -132,8 +134,7 @@ class _Child:
 def ports_of(k: Context, task: Term) -> list[Term]:
     """The ports that stand for ``task``: its own, and its further ones (NO_PORT for one that wasn't made)."""
     b = k.before
-    further = sorted(k.profile.flavour_ports.values())
-    return [b.task_port(task), *[b.flavour_port(task, OBJECT.of(flavour)) for flavour in further]]
+    return [b.task_port(task), *[b.flavour_port(task, OBJECT.of(kind)) for kind in k.profile.further_ports]]
 
 
 def set_tokens(k: Context, after: After, task: Term, security: Term, audit: Term) -> None:

@@ -42,16 +42,19 @@ def begin_request(k: Context, after: After, message: Message, task: Name) -> Non
     clone(after, k.slot(task), k.sorts.Slot.destination_slot(message))
 
 
-def carries_right(k: Context, disposition: Int, begin: Effect) -> Iterator[Case]:
-    """Whether the request will carry a right. Some kernels copy in a name that isn't NULL or DEAD with any disposition,
-    and refuse it (``ipc_kmsg_copyin_body`` of XNU 792).
+def carries_right(k: Context, disposition: Int, begin: Effect, **outputs: Term) -> Iterator[Case]:
+    """Whether the request will carry a right; with these further ``outputs``.
+
+    Some kernels copy in a name that isn't NULL or DEAD with any disposition, and refuse it (``ipc_kmsg_copyin_body`` of
+    XNU 792).
     """
     if k.profile.null_fits_any_disposition:
-        yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True))
+        yield k.continues("the right will be carried", k.otherwise(), begin, carries=z3.BoolVal(True), **outputs)
     else:
         carries = k.is_disposition(disposition)
-        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, evidence=NO_DISPOSITION, carries=z3.BoolVal(False))
-        yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True))
+        none = {"carries": z3.BoolVal(False), **outputs}
+        yield k.continues("no right will be carried: no such disposition", z3.Not(carries), begin, evidence=NO_DISPOSITION, **none)
+        yield k.continues("the right will be carried", k.otherwise(carries), begin, carries=z3.BoolVal(True), **outputs)
 
 
 _TRAP = (
@@ -86,13 +89,16 @@ def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposi
 
     In XNU 11417 a task inserts rights into its own space by a trap. A send right under the name that it has is not
     copied in at all (``_kernelrpc_mach_port_insert_right_trap`` in ``ipc/mach_kernelrpc.c``,
-    ``ipc_object_insert_send_right`` in ``ipc/ipc_object.c``).
+    ``ipc_object_insert_send_right`` in ``ipc/ipc_object.c``). If a trap fails, the right that it has copied in ends
+    alone, not with a message (``alone``).
     """
+    # NAMES
+    alone = z3.BoolVal(False)
 
     # CASES
     yield from k.request(task)
     if "mach_port_insert_right" in k.profile.own_calls_are_traps:
-        own = k.is_own(task)
+        own = alone = k.is_own(task)
         sends = z3.Or(disposition == Disposition.MAKE_SEND, disposition == Disposition.COPY_SEND)
         in_place = z3.And(own, name == poly, sends, k.before.kind(k.slot(poly)) == KIND.DEAD_NAME)
         trap = rests_on(xnu=_TRAP)
@@ -106,7 +112,7 @@ def insert_right_request(k: Context, task: Name, name: Name, poly: Name, disposi
     def begin(after: After) -> None:
         begin_request(k, after, request_message, task)
 
-    yield from carries_right(k, disposition, begin)
+    yield from carries_right(k, disposition, begin, alone=alone)
 
 
 def _insert_requires(k: Context, message: Message) -> list[Term]:
@@ -225,7 +231,7 @@ def insert_right(d: Driver, poly: Value, disposition: Value) -> Steps:
         yield copy_in(d, request, d.body(request, 0), poly, disposition, when=begun["carries"])
         yield run("mach_port_insert_right", message=request)
     except Failed:
-        yield run(DESTROY, message=request, at_once=False)
+        yield run(DESTROY, message=request, at_once=begun["alone"])
         raise
 
 

@@ -10,8 +10,8 @@ notifications arrive.
   in XNU 11417 ``ipc_right_terminate``). ``mach_port_destruct`` sends no-senders before the port dies
   (``ipc_right_destruct``).
 - **A task's end**: its places, its names, its own port (in XNU 11417 its read port before that, its name and inspect
-  ports after it; ``ipc_task_terminate`` in ``kern/ipc_tt.c``). The message with which it waits to send is handed back
-  before: its rights join the names that the space has for their ports, or get free names
+  ports after it, and its resume port last; ``ipc_task_terminate`` in ``kern/ipc_tt.c``). The message with which it
+  waits to send is handed back before: its rights join the names that the space has for their ports, or get free names
   (``thread_terminate`` aborts the send; ``ipc_kmsg_copyout_pseudo``, ``ipc_entry_alloc``). If the port has died to
   which it waits to send it, that has woken the sender, and the message is destroyed (``ipc_mqueue_send``; in XNU 11417
   ``ipc_mqueue_post``. XNU 792 puts it into the dead port's queue, and we decide that it does as the others). In XNU
@@ -78,7 +78,7 @@ _PLACES = (
 )
 """A task's places in the order in which they end: first what a stopped call of the task has in its hands."""
 
-_OWN_PORTS = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT)
+_OWN_PORTS = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_RESUME)
 """The ports that stand for a task in the order in which they end."""
 
 _REQUESTS = (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT)

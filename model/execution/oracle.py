@@ -104,9 +104,6 @@ class Oracle:
 _MADE = {"new_port": "port_life", "child_port": "port_life", "child": "task_life"}
 """What a rule may make, by the choice that says its number, and the field that has it then."""
 
-_WITHOUT_FAILURE = frozenset({None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS})
-"""The codes of rules that may have made something."""
-
 
 class _Judging:
     """One call that is being judged: drives its sequence with what the implementation answered (see
@@ -184,7 +181,7 @@ class _Judging:
         else:
             self.clause = applied.case.id
             self._expect_told(applied, step.goes_on)
-        if declared and case.code in _WITHOUT_FAILURE:
+        if declared:
             self._count_creations(declared, given)
         return case.code, Outcome(given, applied.outputs, case.replies)
 
@@ -242,7 +239,7 @@ class _Judging:
         self._expect(where, applied.outputs["page" if page else "name"], named, applied.case.id)
 
     def _count_creations(self, choices: Iterable[str], chosen: dict[str, Any]) -> None:
-        """Tasks and ports are numbered in the order in which they are made. (A rule that fails makes none.)"""
+        """Tasks and ports are numbered in the order in which they are made."""
         system = self.system
         for choice in choices:
             if choice not in _MADE or chosen[choice] not in system.state[_MADE[choice]]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from sendright.mach.abi.descriptors import NO_PAGE, page_count
 from sendright.mach.abi.port_attributes import PortPurpose
-from sendright.mach.abi.rights import NULL_NAME, TASK_FLAVOURS, Place, PortObject, SlotKind
+from sendright.mach.abi.rights import FURTHER_TASK_PORTS, NULL_NAME, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import LedgerRule, Profile
 from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
 from sendright.mach.state.sharing import Parts, updated_parts
@@ -261,7 +261,7 @@ class SnapshotWriter:
         object_ = PortObject(f["object"].get(port, 0))
         return Port(
             object=object_,
-            task=f["object_task"].get(port) if object_ in (PortObject.TASK, *TASK_FLAVOURS) else None,
+            task=f["object_task"].get(port) if object_ in (PortObject.TASK, *FURTHER_TASK_PORTS) else None,
             make_send_count=f["mscount"].get(port, 0),
             sequence_number=f["seqno"].get(port, 0),
             send_rights=f["srights"].get(port, 0),
@@ -329,7 +329,7 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         f["object"][number] = int(port.object)
         if port.task is not None:
             f["object_task"][number] = port.task
-            if port.object in TASK_FLAVOURS:
+            if port.object in FURTHER_TASK_PORTS:
                 f["flavour_port"][port.task, int(port.object)] = number
         counts: tuple[tuple[str, int], ...] = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
         counts += (("lost_sends", port.lost_send_rights), ("sorights", port.send_once_rights), ("msgcount", len(port.queue)))

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach.abi.descriptors import right_count
-from sendright.mach.abi.rights import Place, SlotKind
+from sendright.mach.abi.rights import Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.boot import (
@@ -59,7 +59,7 @@ from sendright.model.execution.kept import code_file, described
 from sendright.model.execution.late_choices import LateChoices, interleaved
 from sendright.model.execution.snapshots import SnapshotWriter
 from sendright.model.execution.state import LOOKUPS, ConcreteState
-from sendright.model.language.rule import FIRES_POSSIBLE, PENDING_RULES, RULES, Context
+from sendright.model.language.rule import ANSWERING_RULES, FIRES_POSSIBLE, PENDING_RULES, RULES, SUSPENSIONS_END, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, State
@@ -68,8 +68,10 @@ ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
 """The field and value that say that a task, port or message has ended."""
 _LEAVES_SOMETHING = {"kind", "no_senders_due", "send_possible", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
+_ENDS_SUSPENSIONS = {"srights", "suspend_count", "flavour_port"}
+"""The fields that decide whether a task's suspensions end, see ``System._note_resume_ports``."""
 _GONE = (SlotKind.NONE, SlotKind.DEAD_NAME)
-_ANSWERS = dict(zip(PENDING_RULES, (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, REQUEST_SLOT), strict=True))
+_ANSWERS = dict(zip(ANSWERING_RULES, (REQUEST_SLOT, NO_SENDERS_SLOT, PORT_DESTROYED_SLOT, REQUEST_SLOT), strict=True))
 """Where the request is that a rule for pending work answers."""
 
 
@@ -179,6 +181,8 @@ class System:
                 self.state.write(field, writes)
                 if field in _LEAVES_SOMETHING:
                     self._note_what_is_left(field, writes)
+                if field in _ENDS_SUSPENSIONS and self.profile.resume_ports:
+                    self._note_resume_ports(field, writes)
         return Applied(case, outputs)
 
     @contextmanager
@@ -221,6 +225,19 @@ class System:
             self.left += [("no senders are left", {"of": port}) for port, due in writes.items() if due]
         else:
             self.ended += [(field, member) for member, value in writes.items() if value == ENDS[field]]
+
+    def _note_resume_ports(self, field: str, writes: dict[Any, Any]) -> None:
+        """Remember the resume ports that have lost their last send right, and those of tasks that are suspended now.
+        (Whether the suspensions end is decided when the effect is complete.)
+        """
+        f, resume = self.state.fields, int(PortObject.TASK_RESUME)
+        if field == "srights":
+            ports = [port for port, left in writes.items() if not left and f["object"].get(port) == resume]
+        elif field == "suspend_count":
+            ports = [port for task, times in writes.items() if times and (port := f["flavour_port"].get((task, resume), NO_PORT)) != NO_PORT]
+        else:
+            ports = [port for (_, kind), port in writes.items() if kind == resume and port != NO_PORT]
+        self.left += [(SUSPENSIONS_END, {"of": port}) for port in ports]
 
     def _solve(
         self, release: ReleaseShape, values: list[Any], slot_roots: Callable[..., list[SlotTuple]], port_roots: Callable[..., list[int]]
@@ -277,6 +294,8 @@ class System:
                 if before_rule:
                     before_rule(self)
                 yield self.run(name, caller, given)
+                if name not in _ANSWERS:
+                    continue
                 request = (_ANSWERS[name], arguments["space"] if "space" in arguments else arguments["of"], arguments.get("name", 0))
                 self.told.setdefault(request, message)
 

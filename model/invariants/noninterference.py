@@ -21,7 +21,7 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures import ArgumentType
 from sendright.model.invariants.steps.locality import Touched
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import CREATION_RESUMED, TAKE
+from sendright.model.language.rule import CREATION_RESUMED, SUSPENSIONS_END, TAKE
 from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, Term
 from sendright.model.language.state import FIELDS
 from sendright.model.language.step_property import forall
@@ -64,6 +64,12 @@ CHANNELS = (
         "the kernel sends a notification that the task requested",
         "the message, and one reference of a dead name",
         "as for a death or for rights",
+    ),
+    Channel(
+        "resume",
+        "the last right to the resume port of a suspended task goes",
+        "that the task runs again",
+        "the last send right to the task's resume port",
     ),
     Channel("memory", "a page that the task shares with another task is written", "the page's contents", "the port of a task that has the page"),
     Channel(
@@ -153,7 +159,7 @@ def local_respect(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """The port's receive right is under a name of a task beyond the caller's authority."""
 
     if names := _changed(x, "Task"):
-        yield "tasks", forall([v.t], z3.Implies(g.beyond(v.t), _same(x, names, v.t)))
+        yield "tasks", forall([v.t], z3.Implies(g.beyond(v.t), z3.Or(_same(x, names, v.t), _runs_again(t, names, v.t))))
     if names := _changed(x, "Task", "Place"):
         yield "exception ports", forall([v.t, v.w], z3.Implies(g.beyond(v.t), _same(x, names, v.t, v.w)))
     if names := _changed(x, "Task", "Int"):
@@ -187,6 +193,14 @@ def _written(t: Touched, o: Term) -> Term:
     """The page that the call writes has this object: the caller controls a task that shares it."""
     addresses = [name for name in ("address", "dest_address") if t.has(name)]
     return z3.Or(*[o == t.b.mapped(t.target, t.k[name]) for name in addresses])
+
+
+def _runs_again(t: Touched, changed: list[str], task: Term) -> Term:
+    """The last right to the task's resume port has gone: its suspensions end, and nothing else of it changes."""
+    if t.rule != SUSPENSIONS_END or changed != ["suspend_count"]:
+        return z3.BoolVal(False)
+    port = t.k["of"]
+    return z3.And(t.b.object_task(port) == task, t.b.srights(port) == 0, t.a.suspend_count(task) == 0)
 
 
 def _notified(t: Touched, slot: Term) -> Term:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject
+from sendright.mach.abi.rights import FURTHER_TASK_PORTS, Place, PortObject
 from sendright.model.language.invariant import Variables, forall, invariant, named
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.state import State
@@ -32,12 +32,12 @@ def terminated(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 # ---- companions, which the other invariants need
 
 
-@invariant(131, "a further port of a task stands for it while it lives", lambda profile: bool(profile.flavour_ports))
+@invariant(131, "a further port of a task stands for it while it lives", lambda profile: bool(profile.further_ports))
 def further_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """A further port of a live task is active and stands for it. An active port that is a further port of a task is
     that of a live task.
     """
-    for kind in TASK_FLAVOURS:
+    for kind in FURTHER_TASK_PORTS:
         object_ = OBJECT.of(kind)
         port = s.flavour_port(v.t, object_)
         stands = z3.And(s.active(port), s.object(port) == object_, s.object_task(port) == v.t)
@@ -47,6 +47,17 @@ def further_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
         of_task = z3.And(s.active(v.p), s.object(v.p) == object_)
         known = z3.And(s.alive(task), s.flavour_port(task, object_) == v.p)
         yield f"{kind.name.lower()}: the task", forall([v.p], z3.Implies(of_task, known))
+
+
+@invariant(137, "a suspended task has a resume port", lambda profile: profile.resume_ports)
+def resume_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Where suspensions are held by rights to resume ports, a live task that is suspended has one.
+
+    (Between calls there is a send right to it: ``Context.nothing_left_to_do``.)
+    """
+    port = s.flavour_port(v.t, OBJECT.of(PortObject.TASK_RESUME))
+    suspended = z3.And(s.alive(v.t), s.suspend_count(v.t) > 0)
+    yield "the port", forall([v.t], z3.Implies(suspended, port != v.sorts.no_port))
 
 
 @invariant(101, "a live task has a live port")

@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import z3
@@ -35,7 +35,7 @@ from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT,
 from sendright.model.language.state import FIELDS, After, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import SUSPENSION, Transition
 
 NEUTRAL = (PortObject.HOST, PortObject.LEDGER, PortObject.DEVICE)
 """Kernel objects to which any task may hold a right: no right flows through them from task to task, and they give no
@@ -80,7 +80,7 @@ class Halves:
         privileged = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.HOST_PRIV))
         yield "the host and its privileged port are in one half", forall([v.p], z3.Implies(privileged, self.of_port(v.p) == self.of_host))
         yield "a task and its port are in one half", forall([v.t], z3.Implies(s.alive(v.t), self.of_task(v.t) == self.of_port(s.task_port(v.t))))
-        for kind in sorted(self.profile.flavour_ports.values()):
+        for kind in self.profile.further_ports:
             port = s.flavour_port(v.t, OBJECT.of(kind))
             together = z3.Or(port == v.sorts.no_port, self.of_task(v.t) == self.of_port(port))
             yield f"a task and its {kind.name.lower()} port are in one half", forall([v.t], z3.Implies(s.alive(v.t), together))
@@ -240,7 +240,9 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     """Invariant 23 for one rule, case by case: the call does the same for all holders of a task's port.
 
     The same case applies, the results are the same, and the state after is the same (except for the reply's owner).
-    Only the first task makes service ports: of calls that ask for one, nothing is said.
+    Only the first task makes service ports: of calls that ask for one, nothing is said. Where suspensions are held by
+    rights to resume ports, task_suspend and task_resume also change a right of the caller's. Then their code is the
+    same, and what becomes of the suspend count.
     """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
@@ -253,6 +255,9 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
         return z3.substitute(term, (k.caller, other_caller), (k["task"], other_name))
 
     cases = list(k.rule.cases(k))
+    if k.rule.name in SUSPENSION and k.profile.resume_ports:
+        yield from _same_suspensions(k, cases, holders, swapped)
+        return
     for case, guard in zip(cases, effective_guards(cases), strict=True):
         yield f"{case.id}: whether it applies", holders, [case.when == swapped(case.when)]
         after = After(b, k.profile)
@@ -266,6 +271,22 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
                 same.append(forall(point, value == swapped(value)) if point else value == swapped(value))
         if same:
             yield case.id, [*holders, guard, *chosen], same
+
+
+def _same_suspensions(
+    k: Context, cases: list[Case], holders: list[Term], swapped: Callable[[Term], Term]
+) -> Iterator[tuple[str, list[Term], list[Term]]]:
+    """The call of the other holder answers the same code, and the suspend counts are the same after it."""
+    guards = effective_guards(cases)
+    for code in dict.fromkeys(case.code for case in cases):
+        answered = z3.Or(*[guard for case, guard in zip(cases, guards, strict=True) if case.code is code])
+        yield f"{code.name if code else 'the call goes on'}: whether it is answered", holders, [answered == swapped(answered)]
+    task = z3.Const("t", k.sorts.Task)
+    for case, guard in zip(cases, guards, strict=True):
+        after = After(k.before, k.profile)
+        case.effect(after)
+        count = after.suspend_count(task)
+        yield f"{case.id}: the suspend counts", [*holders, guard], [forall([task], count == swapped(count))]
 
 
 def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:

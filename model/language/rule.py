@@ -371,7 +371,7 @@ class Context:
 
     def nothing_left_to_do(self) -> list[Term]:
         """Nothing is pending: dead-name requests are beside live rights, limbo is empty, no no-senders notification is
-        due.
+        due, and a send right to the resume port of each suspended task exists.
         """
         b, S = self.before, self.sorts.Slot
         task, name, port = z3.Const("t", self.sorts.Task), z3.Const("n", self.sorts.Name), z3.Const("p", self.sorts.Port)
@@ -383,7 +383,14 @@ class Context:
             z3.ForAll([task, name], z3.Or(b.empty(request), live)),
             z3.ForAll([port], z3.And(b.empty(S.limbo_slot(port)), b.no_senders_due(port) == 0)),
             *none_due,
+            *([z3.ForAll([port], z3.Not(self.ends_suspensions(port)))] if self.profile.resume_ports else []),
         ]
+
+    def ends_suspensions(self, port: Term) -> Term:
+        """``port`` is the resume port of a suspended task, and no send right to it exists any more."""
+        b = self.before
+        resumes = z3.And(b.active(port), b.object(port) == OBJECT.of(PortObject.TASK_RESUME))
+        return z3.And(resumes, b.srights(port) == 0, b.suspend_count(b.object_task(port)) > 0)
 
     def carries_nothing_but(self, message: Term, *slots: Term) -> Term:
         """``message`` carries nothing outside ``slots``."""
@@ -581,12 +588,15 @@ RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: ta
 WILL_RECEIVE = "mach_msg: receives later"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
 FIRES_POSSIBLE = "a send-possible request fires"
-PENDING_RULES = (FIRES_POSSIBLE, "no senders are left", "a receive right is rescued", "a dead-name request fires")
+ANSWERING_RULES = (FIRES_POSSIBLE, "no senders are left", "a receive right is rescued", "a dead-name request fires")
+"""The rules for pending work that answer a request."""
+SUSPENSIONS_END = "a task's suspensions end"
+PENDING_RULES = (*ANSWERING_RULES, SUSPENSIONS_END)
 """The rules for pending work.
 
 They run after any rule until nothing is pending, in this order: what a received message leads to comes before the end
 of its right (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417); a receive right that isn't redirected
 ends after the send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
 ``ipc/ipc_right.c`` of all four kernels). A notification to which a release leads has its place in the order of arrival
-reserved, whenever its rule runs.
+reserved, whenever its rule runs. When a task's suspensions end, no other of these rules sees it.
 """

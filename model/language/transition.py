@@ -18,7 +18,7 @@ from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
-MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", "task_get_special_port", COPY_IN)
+MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", "task_get_special_port", "task_suspend", COPY_IN)
 """The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
 rules must make none.
 """

@@ -5,8 +5,9 @@ rule of the row begins, or another call. This module states what that rests on:
 
 - **Quiescence**: where no follow-up rule applies, nothing is left to do, as all other rules assume.
 - **An end**: each follow-up rule ends a port, or no port and then it uses up a request, or a send-possible request is
-  due no longer; it makes none of these. So, since there are finitely many, following up ends: the measure is the number
-  of active ports, then that of requests and of those that are due for send-possible.
+  due no longer, or a suspended task runs again; it makes none of these. So, since there are finitely many, following
+  up ends: the measure is the number of active ports, then that of requests, of those that are due for send-possible
+  and of suspended tasks.
 - **Callers**: follow-up rules end and suspend no task, and a caller waits in what it did.
 - **Messages in hand**: what a call has in the kernel stays there. A place of it that is empty stays empty.
 - **The next rule**: what the next rule of a row requires is kept by each follow-up rule that the rules before it may
@@ -91,13 +92,15 @@ def _measure(done: AfterCase) -> Iterator[Precondition]:
     yield Precondition(id_, "unless a port ends, it makes no request", [*done.known, no_port_ends], [no_new, no_more_due])
     none_used = forall([v.s], z3.Implies(z3.And(request, a.empty(v.s)), b.empty(v.s)))
     none_fired = forall([v.s], z3.Implies(b.send_possible(v.s) == POSSIBLE.DUE, a.send_possible(v.s) == POSSIBLE.DUE))
-    words = "a port ends, a request is used up, or a send-possible request is due no longer"
-    yield Precondition(id_, words, [*done.known, no_port_ends, none_used, none_fired], [z3.BoolVal(False)])
+    words = "a port ends, a request is used up, a send-possible request is due no longer, or a task runs again"
+    none_runs = forall([v.t], z3.Implies(b.suspend_count(v.t) > 0, a.suspend_count(v.t) > 0))
+    yield Precondition(id_, words, [*done.known, no_port_ends, none_used, none_fired, none_runs], [z3.BoolVal(False)])
 
 
 def _bystanders(done: AfterCase) -> Iterator[Precondition]:
     v, a, b, id_ = Variables(UNBOUNDED), done.after, done.k.before, done.case.id
-    same = [a.fields[name](v.t) == b.fields[name](v.t) for name in ("task_life", "suspend_count", "wait")]
+    same = [a.fields[name](v.t) == b.fields[name](v.t) for name in ("task_life", "wait")]
+    same.append(z3.Or(a.suspend_count(v.t) == b.suspend_count(v.t), a.suspend_count(v.t) == 0))
     yield Precondition(id_, "callers live on, run and wait as before", done.known, [forall([v.t], z3.And(*same))])
     in_hand = b.stage(v.m) == STAGE.IN_KERNEL
     message = [a.fields[name](v.m) == b.fields[name](v.m) for name in ("stage", "owner", "body_count", "layout", "size")]

@@ -1077,6 +1077,83 @@ _NAMING = (ArgumentType.RIGHT_NAME, ArgumentType.PORT, ArgumentType.NAME)
 """The types of arguments that are names."""
 
 
+# ---- suspensions that rights to resume ports hold
+
+
+def suspensions_are_held(s: Stage) -> _Calls[None]:
+    """One or two tasks suspend another one. Then they use, carry on and give up their rights to its resume port."""
+    ready = callers(s.snapshot)
+    task, target = s.pick([(one, other) for one in ready for other in s.snapshot.tasks if other != one and s.controls(one, other)])
+    others = [other for other in ready if other not in (task, target) and s.controls(task, other)]
+    if others and not s.choices.one_in(3):
+        other = s.pick(others)
+        if not s.controls(other, target):
+            yield from s.give(task, other, s.snapshot.tasks[target].port, Disposition.COPY_SEND)
+    others = [other for other in others if s.controls(other, target)]
+    for _ in range(1 + s.choices.below(3)):
+        yield from _suspends(s, s.pick([task, *others]), target)
+    for _ in range(2 + s.choices.below(5)):
+        holders = [each for each in (task, *others) if each in callers(s.snapshot) and target in s.snapshot.tasks]
+        with suppress(Lost):  # that isn't possible now; the next may be
+            yield from s.choices.weighted(_WITH_RESUME_RIGHTS)(s, s.pick(holders), target)
+
+
+def _suspends(s: Stage, task: int, target: int) -> _Calls[None]:
+    """A suspension more. Sometimes there is no room for the right that comes with it."""
+    call = Call("task_suspend", {"task": s.control(task, target)}, shortage=int(s.choices.one_in(8)))
+    yield from s.attempt(task, call)
+
+
+def _resumes(s: Stage, task: int, target: int) -> _Calls[None]:
+    """A suspension less, whether the task made one or not."""
+    yield from s.attempt(task, Call("task_resume", {"task": s.control(task, target)}))
+
+
+def _resume_right(s: Stage, task: int, target: int) -> int:
+    """The task's name for the target's resume port; raises Lost if it has none."""
+    return s.pick([name for name in _known_objects(s, task, PortObject.TASK_RESUME) if s.port(s.port_of(task, name)).task == target])
+
+
+def _gives_up_resume_right(s: Stage, task: int, target: int) -> _Calls[None]:
+    """The right goes, or a reference of it, in one of the ways in which names are given up."""
+    name, me = _resume_right(s, task, target), (yield from s.own(task))
+    call, given = s.pick([("deallocate", {}), ("destroy", {}), ("mod_refs", {"right": int(Right.SEND), "delta": s.pick([-2, -1, 1])})])
+    yield from s.attempt(task, Call(f"mach_port_{call}", {"task": me, "name": name, **given}))
+
+
+def _hands_on_resume_right(s: Stage, task: int, target: int) -> _Calls[None]:
+    """Another task gets the right, or a copy of it."""
+    how = s.pick([Disposition.COPY_SEND, Disposition.MOVE_SEND])
+    other = s.pick([each for each in s.snapshot.tasks if each != task and s.controls(task, each)])
+    yield from s.give(task, other, s.port_of(task, _resume_right(s, task, target)), how)
+
+
+def _sends_resume_right(s: Stage, task: int, target: int) -> _Calls[None]:
+    """A message carries the right. It is received, or ends with its queue."""
+    _resume_right(s, task, target)
+    queue = yield from s.new_port(task)
+    yield from s.send(task, queue, (_resume_right(s, task, target), s.pick([Disposition.COPY_SEND, Disposition.MOVE_SEND])))
+    if s.choices.one_in(2):
+        yield from s.receive_all(queue)
+    else:
+        yield from s.kill(queue)
+
+
+def _ends_with_resume_right(s: Stage, task: int, target: int) -> _Calls[None]:
+    """A holder ends, or the suspended task."""
+    yield from s.end(s.pick([task, target]))
+
+
+_WITH_RESUME_RIGHTS: tuple[tuple[Callable[[Stage, int, int], _Calls[None]], int], ...] = (
+    (_suspends, 2),
+    (_resumes, 4),
+    (_gives_up_resume_right, 3),
+    (_hands_on_resume_right, 2),
+    (_sends_resume_right, 2),
+    (_ends_with_resume_right, 1),
+)
+
+
 PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
@@ -1102,6 +1179,8 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (the_kernel_answers_a_full_port, 3),
 )
 """The plans, and how often each is drawn."""
+PLANS_WITH_RESUME_PORTS: tuple[tuple[Plan, int], ...] = (*PLANS, (suspensions_are_held, 4))
+"""The same for kernels in which rights hold suspensions."""
 
 
 class Director:
@@ -1122,7 +1201,8 @@ class Director:
         if self._plan is None:
             if self._stage.choices.below(AFTERWARDS + 1) and self._stage.choices.one_in(2):
                 return None
-            self._plan = self._stage.choices.weighted(PLANS)(self._stage)
+            plans = PLANS_WITH_RESUME_PORTS if self._stage.profile.resume_ports else PLANS
+            self._plan = self._stage.choices.weighted(plans)(self._stage)
             self._asked, self._made = True, None
             self._advance(begin=True)
         if self._next is None or self._stage.choices.one_in(ONE_IN_BETWEEN):

@@ -411,6 +411,33 @@ def a_further_port_of_a_task_that_cannot_be_carried(do: Do, profile: Profile) ->
     do(0, "task_resume", task=do(0, "task_get_special_port", task=me, which=3)["port"])
 
 
+def suspensions_that_rights_hold(do: Do, profile: Profile) -> None:
+    """A caller's space should have no room for rights to resume ports, or its right should have all references it can
+    have. Another one holds such a right, too."""
+    if not profile.resume_ports:
+        return
+    me, there = do(0, "mach_task_self")["port"], 1 + len(profile.bootstrap_names)
+    do(0, "task_suspend", task=there, shortage=1)
+    do(0, "task_suspend", task=there)
+    resume = max(do(0, "mach_port_names", task=me)["names"])
+    do(0, "task_suspend", task=there, shortage=1)
+    do(0, "task_resume", task=there)
+    do(0, "task_resume", task=there)
+    for call in ("task_suspend", "task_suspend", "task_resume", "task_suspend"):
+        do(0, call, task=there)
+    do(0, "mach_port_mod_refs", task=me, name=resume, right=int(Right.SEND), delta=profile.urefs_max - 2)
+    do(0, "task_suspend", task=there)
+    do(0, "task_resume", task=there)
+    do(0, "mach_port_destroy", task=me, name=resume)
+    do(0, "task_resume", task=there)
+    other = there + 1
+    do(0, "task_suspend", task=other)
+    do(0, "mach_port_insert_right", task=there, name=profile.chosen_name(41), poly=other, disposition=int(Disposition.COPY_SEND))
+    do(1, "task_resume", task=profile.chosen_name(41))
+    do(0, "task_resume", task=other)
+    do(0, "task_resume", task=other)
+
+
 RARE_RUNS: tuple[RareRun, ...] = (
     a_ledger_that_has_less_to_give,
     a_ledger_that_a_task_draws_on,
@@ -440,6 +467,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_port_that_is_rescued_to_itself,
     an_answer_that_waits_when_its_task_ends,
     a_further_port_of_a_task_that_cannot_be_carried,
+    suspensions_that_rights_hold,
 )
 
 

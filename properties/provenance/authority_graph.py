@@ -17,7 +17,7 @@ It is the graph of one state and one port, the *target*: rights to the target tr
   registered right); the right of a name's dead-name request comes to the holder of a right to the task's port.
 - A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
 - A send right to a task's port, or to a strong enough further port of the task, leads from a further port of the task:
-  its holder gets a right to that from the kernel.
+  its holder gets a right to that from the kernel. (A right to the resume port comes with ``task_suspend``.)
 - Ports of other kernel objects join nothing: the kernel doesn't pass messages on.
 - Where rights to tasks' ports are immovable (``task_ports_stay``) they travel in one way only: a task that controls
   another inserts them into its space.
@@ -59,6 +59,7 @@ _MAKERS: dict[PortObject, tuple[PortObject, ...]] = {
     for place, flavour in enumerate(TASK_FLAVOURS)
 }
 """A further port of a task -> the ports of the task through which the kernel makes rights to it."""
+_MAKERS[PortObject.TASK_RESUME] = SIGNATURES["task_suspend"].target_objects
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -175,7 +176,7 @@ class FlowGraph:
         """Add the calls that make a right to the target ``port`` from authority over something else."""
         object_ = port.object
         if object_ in _MAKERS:
-            for slot in self.entries:  # task_get_special_port
+            for slot in self.entries:  # task_get_special_port, task_suspend
                 if SlotEntry(slot) in self.graph and self._object_at(slot) in _MAKERS[object_] and self._task_at(slot) == port.task:
                     self._edge(self.target, SlotEntry(slot), 1 + _fetch(slot))
                     self._edge(SlotExit(slot), container_of(slot), 0)

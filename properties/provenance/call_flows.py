@@ -244,6 +244,12 @@ def _get_special_port(m: StepView) -> Iterator[Flow]:
     yield Flow(m.output("port"), "made", made_from=_further_ports(m, *TASK_FLAVOURS))
 
 
+def _suspend(m: StepView) -> Iterator[Flow]:
+    """The caller gets a right to the task's resume port, under a name that no result tells."""
+    given = (change.slot for change in m.step.changes if (change.slot.where, change.slot.owner) == ("name", m.step.task))
+    yield from (Flow(slot, "made", made_from=_further_ports(m, PortObject.TASK_RESUME)) for slot in given)
+
+
 def _further_ports(m: StepView, *objects: PortObject) -> frozenset[int]:
     """The further ports of the target task that are such objects, also one that the kernel makes in this step."""
     task = m.task("task")
@@ -440,6 +446,7 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "task_create": _create,
     "host_security_set_task_token": _set_task_token,
     "task_get_special_port": _get_special_port,
+    "task_suspend": _suspend,
     "task_set_special_port": _set_special_port,
     "mach_ports_register": _register,
     "mach_ports_lookup": _lookup,

@@ -180,8 +180,8 @@ def new_ledger(step: Step) -> int | None:
 
 def further_port(step: Step, known_ports: Collection[int]) -> int | None:
     """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
-    inspect or read port."""
-    if step.call != "task_get_special_port":
+    inspect, read or resume port."""
+    if step.call not in ("task_get_special_port", "task_suspend"):
         return None
     given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
     return next((port for port in given if port is not None and port not in known_ports), None)
@@ -189,6 +189,8 @@ def further_port(step: Step, known_ports: Collection[int]) -> int | None:
 
 def _further_object(step: Step, profile: Profile | None) -> PortObject:
     """What the port is that the kernel made in such a step."""
+    if step.call == "task_suspend":
+        return PortObject.TASK_RESUME
     flavours = {} if profile is None else profile.flavour_ports
     return flavours.get(step.arguments.get("which", -1), PortObject.TASK_NAME)
 

@@ -76,6 +76,8 @@ def go_on(run: JudgedRun, source: Calls, calls: int) -> None:
 
 KEEP_ITS_TRACES = {"mach_port_insert_right", "mach_msg_send", "mach_msg", "mach_port_request_notification"}
 """Calls that may change something although they fail."""
+KEEP_RIGHTS_TRACES = {"task_suspend", "task_resume"}
+"""So do these where a right stands for suspensions: it may have been made, or may be lost."""
 
 IN_PROGRESS = {ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS}
 PARTIAL = IN_PROGRESS | {ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE}
@@ -204,12 +206,14 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         check_ledgers(state)
         check_guards(state)
         check_waiting(state)
+        check_suspensions(state, profile)
         if profile.task_ports_stay:
             check_task_ports(state)
         began_to_receive = call.name == "mach_msg" and result.code == ReturnCode.MACH_RCV_IN_PROGRESS
         if call.resume and result.code in IN_PROGRESS and not began_to_receive:
             assert state == before
-        if result.code and call.name not in KEEP_ITS_TRACES and not call.resume and result.code not in PARTIAL:
+        keeps = KEEP_ITS_TRACES | (KEEP_RIGHTS_TRACES if profile.resume_ports else set())
+        if result.code and call.name not in keeps and not call.resume and result.code not in PARTIAL:
             assert state == with_looks(before, state, profile), (call, result)
     return record, state
 
@@ -289,6 +293,16 @@ def check_waiting(state: Snapshot) -> None:
             assert (message is not None) == (task.waiting.call == "mach_msg_send")
             assert message is None or message.destination.kind in (SlotKind.SEND, SlotKind.DEAD_NAME)
             assert child is None or child in state.tasks
+
+
+def check_suspensions(state: Snapshot, profile: Profile) -> None:
+    """Where rights stand for suspensions, a suspended task has a resume port, and there is a right to it."""
+    ports = {port.task: port for port in state.ports.values() if port.object is PortObject.TASK_RESUME}
+    assert profile.resume_ports or not ports
+    assert len(ports) == sum(port.object is PortObject.TASK_RESUME for port in state.ports.values())
+    assert ports.keys() <= state.tasks.keys()
+    for number, task in state.tasks.items():
+        assert task.suspend_count == 0 or not profile.resume_ports or ports[number].send_rights > 0
 
 
 def check_task_ports(state: Snapshot) -> None:

@@ -40,25 +40,25 @@ def little_effort(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(refuter, "refute", lambda *arguments: refuter.Outcome("not looked for", None, False))
 
 
-def broken_when(patch: pytest.MonkeyPatch, rule: str, title: str, change: Change, *only: int) -> set[str]:
+def broken_when(patch: pytest.MonkeyPatch, rule: str, title: str, change: Change, *only: int, profile: Profile = MANUAL) -> set[str]:
     """Which properties of the case called ``title`` aren't proved of the rule with each case changed (None: left out).
 
     With little effort, for giving up takes seconds; with as little the rule itself must be proved.
     """
     little_effort(patch)
-    assert _not_proved(rule, title, only) == set()
+    assert _not_proved(rule, title, only, profile) == set()
     original = RULES[rule]
 
     def cases(k: Context) -> Iterator[Case]:
         return (new for case in original.cases(k) if (new := change(k, case)) is not None)
 
     patch.setitem(RULES, rule, replace(original, cases=cases))
-    return _not_proved(rule, title, only)
+    return _not_proved(rule, title, only, profile)
 
 
-def _not_proved(rule: str, title: str, only: tuple[int, ...]) -> set[str]:
-    part = ProofTask("case", rule, titles(rule).index(title), only or None)
-    return {found.property for found in obligations.decide_case(MANUAL, part) if found.verdict is not Verdict.PROVED}
+def _not_proved(rule: str, title: str, only: tuple[int, ...], profile: Profile) -> set[str]:
+    part = ProofTask("case", rule, titles(rule, profile).index(title), only or None)
+    return {found.property for found in obligations.decide_case(profile, part) if found.verdict is not Verdict.PROVED}
 
 
 def without(*lost: str) -> Change:

@@ -13,7 +13,7 @@ from sendright.mach.abi.rights import KERNEL_OBJECT_TYPES, Disposition, Notifica
 from sendright.model.invariants.steps.locality import ALLOCATORS, Touched, received_as
 from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import ANY_RIGHT, COPY_IN, COPY_OUT, FIRES_POSSIBLE, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS, PENDING_RULES
+from sendright.model.language.rule import ANSWERING_RULES, ANY_RIGHT, COPY_IN, COPY_OUT, FIRES_POSSIBLE, LOOK_AT_NAME, LOOK_AT_RIGHT, LOOKS
 from sendright.model.language.sorts import KIND, OBJECT, PLACE, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import Transition
@@ -165,7 +165,7 @@ _ARRIVALS = {
     "mach_port_request_notification": _registered,
     "mach_port_rename": _renamed,
     **dict.fromkeys(ALLOCATORS, _allocated),
-    **dict.fromkeys(PENDING_RULES, _due),
+    **dict.fromkeys(ANSWERING_RULES, _due),
 }
 
 

@@ -20,6 +20,7 @@ from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
+    ANSWERING_RULES,
     COPY_IN,
     COPY_OUT,
     CREATION_RESUMED,
@@ -30,9 +31,9 @@ from sendright.model.language.rule import (
     LOOKS,
     PAGE_IN,
     PAGE_OUT,
-    PENDING_RULES,
     RESUMED_SEND,
     SETTING_RESUMED,
+    SUSPENSIONS_END,
     TAKE,
     WILL_RECEIVE,
     Context,
@@ -221,9 +222,26 @@ def makes_ports(x: Transition) -> bool:
     return gives_kernel_object or gives_further_ports(x) or x.rule in ALLOCATORS
 
 
+def given_further_ports(x: Transition) -> tuple[PortObject, ...]:
+    """The further ports of a task to which the call may give a right. The first such call makes the port."""
+    if x.rule == "task_suspend":
+        return (PortObject.TASK_RESUME,) if x.k.profile.resume_ports else ()
+    return tuple(sorted(x.k.profile.flavour_ports.values())) if x.rule == "task_get_special_port" else ()
+
+
 def gives_further_ports(x: Transition) -> bool:
-    """Calls that give a right to a further port of a task. The first such call makes the port."""
-    return bool(x.k.profile.flavour_ports) and x.rule == "task_get_special_port"
+    """Calls that give a right to a further port of a task."""
+    return bool(given_further_ports(x))
+
+
+def gives_resume_port(x: Transition) -> bool:
+    """Calls that give a right to a task's resume port."""
+    return PortObject.TASK_RESUME in given_further_ports(x)
+
+
+def resumes_with_right(x: Transition) -> bool:
+    """Calls that give up a right of the caller's to the resume port of a task, if it has one."""
+    return x.k.profile.resume_ports and x.rule == "task_resume"
 
 
 def only_reads(x: Transition) -> bool:
@@ -418,6 +436,17 @@ def _dies_unlooked(t: Touched, s: Term) -> Term:
     return z3.And(t.died(s), t.a.unlooked(s) == z3.If(one, was, KIND.NONE), z3.Not(t.a.told(s)))
 
 
+def resume_port(t: Touched) -> Term:
+    """The target's resume port, as it is after the step."""
+    return t.a.flavour_port(t.target, OBJECT.of(PortObject.TASK_RESUME))
+
+
+def _held_resume(t: Touched, s: Term) -> Term:
+    """The caller's name for the target's resume port, before or after the step."""
+    port = resume_port(t)
+    return z3.Or(*[s == t.k.slot(state.known_as(t.k.caller, port)) for state in (t.b, t.a)])
+
+
 SLOTS = (
     _slots(lambda t, s: t.died(s), "the right's port dies: the right is dead", releases),
     _slots(_receive_right_ends, "the receive right's port dies", releases),
@@ -435,6 +464,7 @@ SLOTS = (
     _slots(lambda t, s: _in_names(t, s, t.k.slot(t.k["name"], t.k["space"]), t.k["place"]), "the right is copied in", rules(COPY_IN)),
     _slots(lambda t, s: z3.Or(s == t.k["place"], _name_of_caller(t, s)), "the right is copied out", rules(COPY_OUT)),
     _slots(_renamed, "the name is renamed", rules("mach_port_rename")),
+    _slots(_held_resume, "the caller gets a right to the resume port, or gives one up", lambda x: gives_resume_port(x) or resumes_with_right(x)),
     _slots(_of_target, "the task ends", rules(TAKES_MESSAGES)),
     _slots(
         lambda t, s: z3.And(t.sorts.in_message(s), t.waits_for_room(t.sorts.message_of(s)), t.emptied(s)),
@@ -538,7 +568,9 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
         made.append(a.port(x.reply(0)))
     if x.rule == "mach_host_self":
         made.append(a.port(x.reply(0)))
-    if gives_further_ports(x):
+    if gives_resume_port(x):
+        made.append(resume_port(t))
+    elif gives_further_ports(x):
         further = z3.Or(*[k["which"] == which for which in k.profile.flavour_ports])
         made.append(z3.If(further, a.port(x.reply(0)), t.sorts.no_port))
     if x.rule == "mach_port_construct":
@@ -740,6 +772,8 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 
 
 def _new_object_of_port(t: Touched, p: Term) -> Term:
+    if gives_resume_port(t.x):
+        return z3.And(t.made(p), t.a.object(p) == OBJECT.of(PortObject.TASK_RESUME))
     if gives_further_ports(t.x):
         selected = [z3.And(t.k["which"] == which, t.a.object(p) == OBJECT.of(kind)) for which, kind in t.k.profile.flavour_ports.items()]
         return z3.And(t.made(p), z3.Or(*selected))
@@ -760,7 +794,7 @@ def _may_end(t: Touched, p: Term) -> Term:
         starts += [place == slot for slot in t.names()]
     elif t.rule == TAKES_MESSAGES:
         carried = z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place)))
-        own = [b.task_port(t.target), *[b.flavour_port(t.target, OBJECT.of(kind)) for kind in sorted(t.k.profile.flavour_ports.values())]]
+        own = [b.task_port(t.target), *[b.flavour_port(t.target, OBJECT.of(kind)) for kind in t.k.profile.further_ports]]
         starts += [t.sorts.of_task(place, t.target), *[p == port for port in own], carried]
     elif t.rule == RESCUED:
         starts.append(p == t.k["of"])
@@ -928,6 +962,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     ),
     "task_port": (CHILD,),
     "flavour_port": (
+        CHILD,
         Reason(
             "the kernel makes this further port of the task",
             lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
@@ -944,6 +979,11 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             "the call suspends or resumes this task",
             lambda t, task: z3.And(task == t.target, t.a.suspend_count(task) == t.b.suspend_count(task) + SUSPENSION[t.rule]),
             rules(*SUSPENSION),
+        ),
+        Reason(
+            "no send right to the task's resume port is left",
+            lambda t, task: z3.And(task == t.b.object_task(t.k["of"]), t.b.srights(t.k["of"]) == 0, t.a.suspend_count(task) == 0),
+            rules(SUSPENSIONS_END),
         ),
     ),
     "exception_behaviour": (
@@ -1027,7 +1067,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             lambda t, s: z3.And(z3.Or(t.a.empty(s), t.S.is_no_senders_slot(s)), t.a.due_at(s) == 0),
             releases,
         ),
-        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*PENDING_RULES)),
+        Reason("the request is answered", lambda t, s: z3.And(s == t.answered, t.a.due_at(s) == 0), rules(*ANSWERING_RULES)),
     ),
     "send_possible": (
         Reason("the request on the destination's name is armed", _armed, rules("mach_msg_send")),

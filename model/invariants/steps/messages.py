@@ -13,6 +13,7 @@ from sendright.model.invariants.steps.locality import Touched
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     ANSWER,
+    ANSWERING_RULES,
     DELIVER,
     PAGE_IN,
     PAGE_OUT,
@@ -94,7 +95,7 @@ def in_order(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a = x.before, x.after
     queued_before, queued_after = b.stage(v.m) == STAGE.QUEUED, a.stage(v.m) == STAGE.QUEUED
     behind = z3.And(b.clock() <= a.arrival(v.m), a.arrival(v.m) < a.clock())
-    if x.k.rule.pending:
+    if x.rule in ANSWERING_RULES:
         place = b.due_at(Touched(v, x).answered)
         behind = z3.Or(behind, z3.And(place != 0, v.m == x.k["notification"], a.arrival(v.m) == place - 1))
     yield "the last is queued last", forall([v.m], z3.Implies(z3.And(queued_after, z3.Not(queued_before)), behind))

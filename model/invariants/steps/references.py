@@ -7,22 +7,27 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Notification, Right
-from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched
+from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
+from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched, resumes_with_right
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
-from sendright.model.language.sorts import KIND, POSSIBLE, Term
+from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import SUSPENSION, Transition
 
 INSERTS, REGISTERS, RENAMES = "mach_port_insert_right", "mach_port_request_notification", "mach_port_rename"
-COUNTS_REFERENCES = (*LOOKS, *ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, TAKES_MESSAGES)
+COUNTS_REFERENCES = (*LOOKS, *ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, TAKES_MESSAGES, *SUSPENSION)
 """The rules that add, take or move user references."""
 MOVES_MEMBERS = ("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member")
 
 
 def _succeeds(x: Transition) -> bool:
     return x.case.code in (None, ReturnCode.KERN_SUCCESS)
+
+
+def _resumes(x: Transition) -> bool:
+    """The call takes references of a right to a resume port, whether the task is suspended or not."""
+    return resumes_with_right(x) and x.case.code in (ReturnCode.KERN_SUCCESS, x.k.profile.resume_at_zero_code)
 
 
 class References:
@@ -68,11 +73,15 @@ class References:
         def here(at: Term, value: Term, otherwise: Term = urefs) -> Term:
             return z3.If(slot == at, value, otherwise)
 
+        if t.rule == "task_resume":
+            return self._resumed(slot)
         if not _succeeds(t.x):
             return urefs
         match rule:
             case "mach_port_deallocate":
                 return here(t.names()[0], self.less_one(slot))
+            case "task_suspend" if k.profile.resume_ports:
+                return self._suspended(slot)
             case "mach_port_destroy":
                 return here(t.names()[0], z3.IntVal(0))
             case "mach_port_mod_refs":
@@ -115,6 +124,26 @@ class References:
                 return here(new, b.urefs(old), here(old, z3.IntVal(0)))
         return self._allocated(slot) if rule in ALLOCATORS else urefs
 
+    def _holds_resume(self, slot: Term) -> Term:
+        """The name is the caller's, and leads to the resume port of the target."""
+        t, b = self.t, self.b
+        port = b.flavour_port(t.target, OBJECT.of(PortObject.TASK_RESUME))
+        return z3.And(t.S.space(slot) == self.k.caller, port != t.sorts.no_port, b.sends(slot), b.port(slot) == port)
+
+    def _suspended(self, slot: Term) -> Term:
+        """The right to the target's resume port has one reference more, or one if it is new."""
+        t = self.t
+        new = z3.And(self.b.empty(slot), t.a.sends(slot))
+        return z3.If(new, 1, z3.If(self._holds_resume(slot), self.one_more(slot, KIND.SEND), self.b.urefs(slot)))
+
+    def _resumed(self, slot: Term) -> Term:
+        """The right to the target's resume port has one reference less, and none if the target isn't suspended."""
+        urefs = self.b.urefs(slot)
+        if not _resumes(self.t.x):
+            return urefs
+        left = z3.If(self.b.suspend_count(self.t.target) == 0, 0, self.less_one(slot))
+        return z3.If(self._holds_resume(slot), left, urefs)
+
     def _allocated(self, slot: Term) -> Term:
         """A new dead name has one reference, and so has a send right that is made with its port."""
         t, k, told = self.t, self.k, self.t.x.case.outputs
@@ -133,7 +162,8 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     or takes.
 
     mach_port_deallocate and a move take one. mach_port_mod_refs and mach_port_destruct add or take what they are given.
-    A send right that is copied out or inserted adds one, if the name has room, and so does a dead-name notification, at
+    task_resume takes one of a right to the task's resume port, or all, if the task isn't suspended. A send right that
+    is copied out or inserted adds one, if the name has room, and so do task_suspend and a dead-name notification, at
     once or when a call looks at the name. A new send right, send-once right or dead name has one. All go with
     mach_port_destroy and with their task. Where references are pegged, the ones at the limit stay. No other step
     changes any. (With invariants 5 and 7 the references also say what is left of a right.)
@@ -141,7 +171,7 @@ def references(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     Where a port's death shows only when a call looks at the name, a notification notes that such a name has a reference
     to come. A name whose port dies has none to come, and what it was is remembered.
     """
-    if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and _succeeds(x))):
+    if not (x.after.changed("urefs") or (x.rule in COUNTS_REFERENCES and (_succeeds(x) or _resumes(x)))):
         return
     slot = v.S.name_slot(v.t, v.n)
     t, b, a = Touched(v, x), x.before, x.after

@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.model.invariants.steps.locality import gives_further_ports
+from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
@@ -38,8 +38,8 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
     """Where references are pegged, a name with UREFS_MAX references keeps them when references are added or taken, and
     when its port dies.
 
-    They are given up only all at once: by a call that takes exactly UREFS_MAX, by mach_port_destroy, or by the end of
-    the task.
+    They are given up only all at once: by a call that takes exactly UREFS_MAX, by mach_port_destroy, by the end of
+    the task, or by task_resume of a task that isn't suspended, to whose resume port the name leads.
     """
     if not x.k.profile.pegged_urefs:
         return
@@ -53,6 +53,10 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
         given_up = z3.And(slot == k.slot(k["name"], k.task_behind(k["task"])), delta == -k.urefs_max)
     elif x.rule == "task_terminate":
         given_up = v.t == k.task_behind(k["task"])
+    elif x.rule == "task_resume" and x.case.code is not ReturnCode.KERN_SUCCESS:
+        target = k.task_behind(k["task"])
+        resume = b.flavour_port(target, OBJECT.of(PortObject.TASK_RESUME))
+        given_up = z3.And(v.t == k.caller, b.port(slot) == resume, b.suspend_count(target) == 0)
 
     def pegged(s: State) -> Term:
         return z3.And(z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME), s.urefs(slot) == k.urefs_max)
@@ -154,7 +158,7 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     given = z3.Or(port == v.sorts.host_port, drawn)
     if gives_further_ports(x):
         task = b.object_task(port)
-        further = z3.Or(*[port == b.flavour_port(task, OBJECT.of(kind)) for kind in sorted(x.k.profile.flavour_ports.values())])
+        further = z3.Or(*[port == b.flavour_port(task, OBJECT.of(kind)) for kind in given_further_ports(x)])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))

@@ -10,11 +10,13 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
+from sendright.model.invariants.steps.locality import gives_resume_port
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
+    SUSPENSIONS_END,
 )
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
@@ -62,18 +64,22 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(35, "a creation that fails makes no task")
 def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """If a call fails, it makes no task and no port."""
+    """If a call fails, it makes no task and no port, except for a task's resume port."""
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
-        yield "no port", forall([v.p], z3.Not(made))
+        own = z3.BoolVal(False)
+        if gives_resume_port(x):  # it is there when the caller's space has no room for a right to it
+            own = v.p == x.after.flavour_port(x.k.task_behind(x.k["task"]), OBJECT.of(PortObject.TASK_RESUME))
+        yield "no port", forall([v.p], z3.Implies(made, own))
 
 
 @step_property(41, "a terminated task never lives again")
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
 
-    Only task_suspend and task_resume on a task change its suspend count, by one.
+    Only task_suspend and task_resume on a task change its suspend count, by one. Where suspensions are held by rights
+    to resume ports, they all end when the last right to the task's port has gone, and only then.
     """
     b, a = x.before.task_life, x.after.task_life
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
@@ -89,6 +95,9 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     if x.rule in SUSPENSION:
         named = v.t == x.k.task_behind(x.k["task"])
         yield "suspensions", forall([v.t], z3.Implies(lives, z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))))
+    elif x.rule == SUSPENSIONS_END:
+        held = z3.Or(x.before.srights(x.k["of"]) != 0, v.t != x.before.object_task(x.k["of"]))
+        yield "suspensions", forall([v.t], z3.Implies(lives, z3.If(held, rise == 0, x.after.suspend_count(v.t) == 0)))
     else:
         yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
     new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)

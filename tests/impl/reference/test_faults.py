@@ -6,9 +6,10 @@ from support.kernel import Machine, send
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Place, SlotKind
+from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.abi.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call
+from sendright.mach.kernel.profiles import XNU
 
 CREATE = "host_security_create_task_token"
 
@@ -126,6 +127,20 @@ def test_a_swap_that_nobody_comes_between_is_as_it_should_be() -> None:
     machines = faulty("special-port-swap-in-two-steps"), Machine()
     assert [swapped(machine, stop=False) for machine in machines] == [(1, 2), (1, 2)]
     assert machines[0].snapshot() == machines[1].snapshot()
+
+
+# resume-keeps-right
+
+
+def test_a_right_outlives_the_suspension() -> None:
+    def rights_after_a_resume(machine: Machine) -> int:
+        target = machine.last_booted().seen_as
+        for call in ("task_suspend", "task_resume"):
+            machine.root.does(call, task=target)
+        return sum(port.send_rights for port in machine.snapshot().ports.values() if port.object is PortObject.TASK_RESUME)
+
+    kernels = FAULTS["resume-keeps-right"].kernel(), None
+    assert [rights_after_a_resume(Machine(XNU, kernel)) for kernel in kernels] == [1, 0]
 
 
 def test_the_reference_kernel_has_none() -> None:

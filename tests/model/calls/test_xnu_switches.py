@@ -16,7 +16,18 @@ from support.places import ROOT
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import DEAD_NAME, MACH_EXCEPTION_CODES, NULL_NAME, Behaviour, Disposition, Notification, Place, Right, SlotKind
+from sendright.mach.abi.rights import (
+    DEAD_NAME,
+    MACH_EXCEPTION_CODES,
+    NULL_NAME,
+    Behaviour,
+    Disposition,
+    Notification,
+    Place,
+    PortObject,
+    Right,
+    SlotKind,
+)
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GUARD_CALLS, MANUAL, PROFILES, Profile
 from sendright.mach.kernel.profiles import XNU as WHOLE_XNU
@@ -808,6 +819,17 @@ def test_a_tasks_ports_end_in_their_order() -> None:
     told = [message.data for message in judged.run.snapshot.ports[port_of(judged, watch)].queue]
     assert told == [names[which] for which in (READ_PORT, 1, NAME_PORT, INSPECT_PORT)]
     judged.run.finish()
+
+
+# ---- the rights that hold suspensions
+
+
+@story("resume_ports")
+def a_suspender_gets_a_right(judged: Judged) -> None:
+    judged.does("task_suspend", task=LAST)
+    [name] = judged.run.snapshot.tasks[0].names.keys() - {1, 2, OTHER, LAST, judged.me}
+    port = judged.run.snapshot.ports[port_of(judged, name)]
+    assert (port.object, port.task, port.send_rights, port.make_send_count) == (PortObject.TASK_RESUME, 2, 1, 1)
 
 
 # ---- answers of the kernel's that find no room

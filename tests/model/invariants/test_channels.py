@@ -14,7 +14,8 @@ from support.kernel import Actor, Machine
 from support.places import ROOT
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Right
+from sendright.mach.abi.rights import Disposition, Inheritance, Notification, PortObject, Right
+from sendright.mach.kernel.profiles import XNU
 from sendright.model.invariants.noninterference import CHANNELS
 
 RECEIVE_STATUS, SPECIAL = 2, 8
@@ -82,6 +83,15 @@ def notification(acts: bool) -> Told:
     return receiver.result("mach_msg_receive", port=own)
 
 
+def resume(acts: bool) -> Told:
+    sender, receiver = (machine := Machine(XNU)).root, machine.last_booted()
+    sender.does("task_suspend", task=receiver.seen_as)
+    if acts:
+        [right] = [name for name in sender.names if sender.port_of(name).object is PortObject.TASK_RESUME]
+        sender.does("mach_port_deallocate", name=right)
+    return receiver.shown.suspend_count
+
+
 def memory(acts: bool) -> Told:
     sender = Machine().root
     page = sender.does("vm_allocate", address=0, anywhere=True)
@@ -133,7 +143,7 @@ def shortage(acts: bool) -> Told:
 
 
 WITNESSES: dict[str, Callable[[bool], Told]] = {
-    each.__name__: each for each in (message, room, rights, death, notification, memory, ledger, control, host, name, shortage)
+    each.__name__: each for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, shortage)
 }
 
 

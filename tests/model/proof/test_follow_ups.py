@@ -20,7 +20,7 @@ from sendright.model.language.state import After
 from sendright.model.proof.follow_ups import follow_up_rules, may_leave
 from sendright.model.proof.obligations import ProofTask, decide
 
-_, NO_SENDERS, RESCUE, REQUEST = PENDING_RULES
+_, NO_SENDERS, RESCUE, REQUEST, _ = PENDING_RULES
 
 
 def missed(part: ProofTask) -> set[str]:

@@ -1,5 +1,6 @@
 """Where rights to a task's further ports come from, and who can get them."""
 
+import msgspec
 import pytest
 from support.agreed_runs import Recorded
 from support.kernel import Actor, Machine
@@ -10,6 +11,7 @@ from sendright.mach.state.trace import Trace
 from sendright.properties.minimization.symbolic_calls import ResultRef, to_symbolic
 from sendright.properties.provenance.authority import Authority, authority
 from sendright.properties.provenance.derivation import unexplained
+from sendright.properties.provenance.origins import Rights
 
 THEIRS = 1 + len(XNU.bootstrap_names)
 """The bootstrap task's name for the port of task 1."""
@@ -22,6 +24,45 @@ def test_the_kernel_makes_them(which: int) -> None:
     for _ in range(2):
         recorded.does(0, "task_get_special_port", task=THEIRS, which=which)
     assert unexplained(recorded.run.trace()) == ()
+
+
+def test_the_kernel_makes_a_resume_port() -> None:
+    """The name of the right is in no result."""
+    recorded = Recorded(XNU)
+    for call in ("task_suspend", "task_suspend", "task_resume", "task_resume", "task_suspend"):
+        recorded.does(0, call, task=THEIRS)
+    trace: Trace = recorded.run.trace()
+    assert unexplained(trace) == ()
+    rights = Rights(trace.initial, trace.profile)
+    for step in trace.steps:
+        rights.advance(step)
+    [port] = rights.ports_of(PortObject.TASK_RESUME)
+    assert rights.task_of[port] == 1
+
+
+def test_a_right_to_a_resume_port_comes_with_nothing_else() -> None:
+    """Without a suspension of the caller's, such a right has no explanation."""
+    recorded = Recorded(XNU)
+    recorded.does(0, "task_suspend", task=THEIRS)
+    trace: Trace = recorded.run.trace()
+    [step] = trace.steps
+    other = msgspec.structs.replace(step, call="task_resume")
+    assert unexplained(msgspec.structs.replace(trace, steps=(other,))) != ()
+
+
+def test_who_can_get_a_right_to_a_resume_port(root: Actor) -> None:
+    """A task that controls the other, or has its read port, suspends it."""
+    read = root.does("task_get_special_port", task=THEIRS, which=READ)
+    root.does("task_suspend", task=THEIRS)
+    [resume] = [name for name in root.names if root.port_of(name).object is PortObject.TASK_RESUME]
+    port = root.number_of(resume)
+    assert authority(root.machine.snapshot(), port, XNU).stands_for == "resume port of task 1"
+    root.does("mach_port_destroy", name=resume)
+    assert calls(authority(root.machine.snapshot(), port, XNU))[0] == 1
+    root.does("mach_port_deallocate", name=THEIRS)
+    assert calls(authority(root.machine.snapshot(), port, XNU, trusted=(1, 2)))[0] == 1
+    root.does("mach_port_deallocate", name=read)
+    assert calls(authority(root.machine.snapshot(), port, XNU, trusted=(1, 2)))[0] is None
 
 
 def test_a_request_through_one_is_sent_to_the_kernel() -> None:

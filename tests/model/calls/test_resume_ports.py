@@ -1,0 +1,151 @@
+"""Rights that hold suspensions, in the specification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+import z3
+from support.beside_oracle import Judged
+from support.specification import assumptions_are_possible, broken_when, little_effort, then
+
+from sendright.impl.faults import FAULTS
+from sendright.mach.kernel.profiles import XNU
+from sendright.mach.results.verdicts import Verdict
+from sendright.model.execution.oracle import Oracle, broken_invariants
+from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context
+from sendright.model.language.state import After
+from sendright.model.proof.obligations import ProofTask, decide
+from sendright.properties.check import check
+
+LAST = 4
+"""The bootstrap task's name for the port of the task that can end."""
+SUSPEND, RESUME = "task_suspend", "task_resume"
+FIRST_RIGHT = "the task is suspended, and the caller gets the first right to its resume port"
+MORE = "the task is suspended, and the caller's right to its resume port gets one more reference"
+NO_ROOM = "the task is suspended, and there is no room for a right to its resume port"
+GONE = "one suspension is taken back, and the caller's right goes"
+LOST = "the task is not suspended: the caller loses its right to the resume port"
+
+
+@pytest.mark.parametrize("rule", [SUSPEND, RESUME, SUSPENSIONS_END])
+def test_assumptions_are_possible(rule: str) -> None:
+    assert assumptions_are_possible(rule, XNU)
+
+
+def test_a_suspended_task_without_a_resume_port_is_found() -> None:
+    judged = Judged(XNU)
+    state = judged.state()
+    suspended = {**state.tasks, 1: msgspec.structs.replace(state.tasks[1], suspend_count=1)}
+    wrong = msgspec.structs.replace(state, tasks=suspended)
+    assert [each.name for each in broken_invariants(wrong, XNU)] == ["invariant 137: a suspended task has a resume port"]
+
+
+def test_a_resume_port_of_an_ended_task_is_found() -> None:
+    judged = Judged(XNU)
+    judged.does(SUSPEND, task=LAST)
+    state = judged.state()
+    wrong = msgspec.structs.replace(state, tasks={number: task for number, task in state.tasks.items() if number != 2})
+    assert "invariant 131: a further port of a task stands for it while it lives" in {each.name for each in broken_invariants(wrong, XNU)}
+
+
+# ---- wrong rules
+
+
+def test_suspensions_that_end_too_late_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them stays."""
+
+    def one_stays(k: Context, after: After) -> None:
+        after.at("suspend_count")[k.before.object_task(k["of"])] = z3.IntVal(1)
+
+    def change(k: Context, case: Case) -> Case:
+        return replace(case, effect=lambda after: one_stays(k, after))
+
+    assert broken_when(monkeypatch, SUSPENSIONS_END, "the task runs again", change, 41, 201, profile=XNU) == {
+        "step invariant 41",
+        "step invariant 201",
+    }
+
+
+def test_suspensions_of_another_task_are_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def callers_too(k: Context, case: Case) -> Case:
+        def effect(after: After) -> None:
+            case.effect(after)
+            after.at("suspend_count")[k.caller] = z3.IntVal(0)
+
+        return replace(case, effect=effect)
+
+    assert broken_when(monkeypatch, SUSPENSIONS_END, "the task runs again", callers_too, 41, 201, profile=XNU) == {
+        "step invariant 41",
+        "step invariant 201",
+    }
+
+
+@pytest.mark.parametrize(("rule", "title"), [(SUSPEND, FIRST_RIGHT), (SUSPEND, MORE), (RESUME, GONE)])
+def test_a_right_for_another_task_is_found(monkeypatch: pytest.MonkeyPatch, rule: str, title: str) -> None:
+    """The suspended task's own names change."""
+
+    def target_too(k: Context, after: After) -> None:
+        slot = k.slot(k["task"], k.task_behind(k["task"]))
+        after.at("urefs")[slot] = after.urefs(slot) + 1
+
+    assert broken_when(monkeypatch, rule, title, then(target_too), 28, 202, profile=XNU) >= {"step invariant 202"}
+
+
+def test_a_right_that_a_failing_resume_keeps_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keeps(k: Context, case: Case) -> Case:
+        return replace(case, effect=lambda after: None) if case.title == LOST else case
+
+    assert broken_when(monkeypatch, RESUME, LOST, keeps, 202, profile=XNU) == {"step invariant 202"}
+
+
+def test_a_suspension_that_is_undone_without_room_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's suspend count falls with a failing suspension."""
+
+    def undone(k: Context, case: Case) -> Case:
+        def effect(after: After) -> None:
+            after.add("suspend_count", k.task_behind(k["task"]), -1)
+
+        return replace(case, effect=effect) if case.title == NO_ROOM else case
+
+    assert broken_when(monkeypatch, SUSPEND, NO_ROOM, undone, 41, 201, profile=XNU) == {"invariant 41", "step invariant 41", "step invariant 201"}
+
+
+ENDS = "a port ends, a request is used up, a send-possible request is due no longer, or a task runs again"
+
+
+def following_up() -> set[str]:
+    """What isn't proved of the rule that ends suspensions, as one that follows up other rules."""
+    return {one.case.partition("; ")[2] for one in decide("xnu", ProofTask("follow-up", SUSPENSIONS_END)) if one.verdict is not Verdict.PROVED}
+
+
+def test_a_follow_up_that_never_ends_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule does nothing, so there is always work for it."""
+    little_effort(monkeypatch)
+    assert following_up() == set()
+    original = RULES[SUSPENSIONS_END]
+    idle = replace(original, cases=lambda k: (replace(case, effect=lambda after: None) for case in original.cases(k)))
+    monkeypatch.setitem(RULES, SUSPENSIONS_END, idle)
+    assert following_up() == {ENDS}
+
+
+# ---- wrong kernels
+
+
+def test_a_kernel_that_forgets_the_right_is_found() -> None:
+    """``sendright check`` finds it, and needs two calls for it."""
+    found = check(FAULTS["resume-keeps-right"].kernel, Oracle, XNU, examples=100, steps=60, seed=1)
+    assert found.failure is not None
+    assert [step.call for step in found.failure.steps] == [SUSPEND, RESUME]
+
+
+def test_a_kernel_that_gives_the_right_another_name_agrees() -> None:
+    """Which name that is, the state shows."""
+    judged = Judged(XNU)
+    for _ in range(2):
+        judged.does("mach_port_allocate", right=1)
+    judged.does("mach_port_destroy", name=6)
+    judged.does(SUSPEND, task=LAST)
+    assert {name: entry.urefs for name, entry in judged.state().tasks[0].names.items() if name > LAST} == {5: 1, 6: 1, 7: 0}
+    judged.run.finish()
