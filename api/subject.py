@@ -12,7 +12,7 @@ import msgspec
 from sendright.cli.bad_input import BadInput
 from sendright.cli.implementations import implementation_factory, profile_for
 from sendright.mach.kernel.capabilities import cannot_boot, capabilities_of
-from sendright.mach.kernel.implementation import Implementation, missing_members
+from sendright.mach.kernel.implementation import Implementation, why_unusable
 from sendright.mach.kernel.profiles import Profile, UnknownProfile
 from sendright.properties.generation.calls import near_limits
 from sendright.properties.runs.isolation import IsolatedKernel
@@ -100,7 +100,7 @@ def _isolated(kernel: Callable[[], Implementation]) -> Callable[[], Implementati
 
 def checked(kernel: Implementation) -> Implementation:
     """``kernel``, if it has what ``Implementation`` describes. Raises BadInput."""
-    missing = missing_members(kernel)
-    if missing:
-        raise BadInput(f"{type(kernel).__qualname__} has no {', '.join(missing)} (a kernel has what sendright.Implementation describes)")
+    unusable = why_unusable(kernel)
+    if unusable:
+        raise BadInput(f"{type(kernel).__qualname__} {unusable}")
     return kernel

@@ -232,7 +232,7 @@ def needs_the_store() -> None:
     except ImportError as error:
         if error.name not in ("duckdb", "numpy"):  # it is there, and can't be loaded
             raise
-        raise BadInput(f"sendright audit needs the package {error.name} (pip install 'sendright[audit]')") from error
+        raise BadInput(f"sendright audit needs the package {error.name} (pip install {error.name})") from error
 
 
 def known_form(form: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from pathlib import PurePath
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sendright.cli.bad_input import BadInput
@@ -114,6 +116,8 @@ def _imported(path: str) -> Callable[[], Implementation]:
         near = get_close_matches(path, ADAPTERS, 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise BadInput(f"--sut: {path!r} is neither {known}'stdio:PROGRAM' nor an import path ({meant}write that as package.module:Class)")
+    if module_name.endswith(".py"):
+        raise BadInput(f"--sut: {path}: this is a file (name the module, without .py: {PurePath(module_name).stem}:{name})")
     return _isolated(path, partial(_built, module_name, name))
 
 
@@ -142,15 +146,26 @@ def _built(module_name: str, name: str) -> Implementation:
     directory = os.getcwd()
     sys.path.insert(0, directory)
     try:
-        return _checked(lambda: getattr(importlib.import_module(module_name), name)())
+        return _checked(lambda: _member(importlib.import_module(module_name), name)())
     finally:
         with contextlib.suppress(ValueError):  # what was imported may have changed the path
             sys.path.remove(directory)
 
 
+def _member(module: ModuleType, name: str) -> Any:
+    """The class or other member ``name`` of ``module``. Raises NotBuilt."""
+    from sendright.properties.runs.isolation import NotBuilt
+
+    if not hasattr(module, name):
+        near = get_close_matches(name, vars(module), 1)
+        meant = f"did you mean {near[0]}?" if near else "name a class that can be called without arguments"
+        raise NotBuilt(f"module {module.__name__} has no {name} ({meant})")
+    return getattr(module, name)
+
+
 def _checked(build: Callable[[], object]) -> Implementation:
     """What ``build`` makes, if it has what an implementation must have. Raises NotBuilt."""
-    from sendright.mach.kernel.implementation import error_in_words, missing_members
+    from sendright.mach.kernel.implementation import error_in_words, why_unusable
     from sendright.properties.runs.isolation import NotBuilt
 
     try:
@@ -158,14 +173,14 @@ def _checked(build: Callable[[], object]) -> Implementation:
             kernel: Any = build()
     except ModuleNotFoundError as error:
         raise NotBuilt(f"{error} (install it, or run this in the directory that holds it)") from error
-    except AttributeError as error:
-        raise NotBuilt(f"{error} (name a class without constructor arguments)") from error
+    except NotBuilt:
+        raise
     except (Exception, SystemExit) as error:
         if os.environ.get("SENDRIGHT_DEBUG"):
             traceback.print_exc()
         raise NotBuilt(f"can't be built, it {error_in_words(error)} (SENDRIGHT_DEBUG=1 shows where)") from error
-    missing = missing_members(kernel)
-    if missing:
-        raise NotBuilt(f"has no {', '.join(missing)} (see sendright.mach.kernel.implementation.Implementation)")
+    unusable = why_unusable(kernel)
+    if unusable:
+        raise NotBuilt(unusable)
     made: Implementation = kernel
     return made

@@ -125,7 +125,7 @@ def _printed_by_typer(error: OSError) -> bool:
 
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    words = error.format_message().strip().rstrip(".")
+    words = error.format_message().replace("Value error, ", "").strip().rstrip(".")
     return f"{words} (see {context.command_path if context else 'sendright'} --help)"
 
 

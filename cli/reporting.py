@@ -53,6 +53,9 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool = False
     """Print all tables."""
 
+    removed: list[str] = []
+    """Names of an earlier run's reports that were removed."""
+
     @property
     def output(self) -> Format:
         """The form of what goes to standard output."""
@@ -65,7 +68,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
         one_form(self.json, self.form)
         check_files({"--html": self.html, "--junit": self.junit, "--sarif": self.sarif, "--trace": self.trace}, inputs)
         try:
-            clear_reports(self.directory, inputs)
+            self.removed.extend(clear_reports(self.directory, inputs))
         except OSError as error:
             raise BadInput(f"--report-dir: {self.directory}: an old report can't be removed: {error.strerror} (choose another place)") from error
 
@@ -169,6 +172,8 @@ def finish(
             from sendright.reports.terminal import terminal
 
             files = [Text(f"{'Report' if path.suffix == '.html' else 'Written'}: {path}") for path in written]
+            gone = [] if status != ExitStatus.HOLDS else outputs.removed
+            files += [Text(f"Removed from {outputs.directory}: an earlier run's {', '.join(gone)}")] if gone else []
             show(terminal(result, width(), outputs.verbose), *added_lines(), *files)
 
     return conclude(status, say, failed, result.interrupted)

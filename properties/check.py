@@ -15,11 +15,11 @@ from hypothesis import seed as seeded
 
 from sendright.mach.kernel.capabilities import capabilities_of, not_compared
 from sendright.mach.kernel.implementation import Implementation
-from sendright.mach.kernel.profiles import Profile, UnknownProfile
+from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile
 from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.trace import Trace, ViolationKind
+from sendright.mach.state.trace import LIMITS, Trace, ViolationKind
 from sendright.model.proof.processes.workers import Lost
 from sendright.properties.checking.runs import RECEIVED_IN, EarlierRun, KnownRun, PlannedRun, RunFound, Runner, RunnerFactory, TimeIsUp
 from sendright.properties.coverage.situations import situations
@@ -400,7 +400,7 @@ def _call_of(case: str) -> str:
 def _message(failing: _FailingRun, minimized: MinimizedRun, earlier: int) -> str:
     before, after = len(failing.trace.steps), len(minimized.trace.steps)
     again = ", which failed in an earlier check too" if failing.run <= earlier else ""
-    found = f"found in run {failing.run}{again}, after {failing.calls:,} calls"
+    found = f"found in run {failing.run}{again}, after {failing.calls:,} calls{_limits_in_words(failing.trace)}"
     if not after:
         return f"{found}; no call is needed"
     if not minimized.minimal and not minimized.runs:
@@ -409,6 +409,13 @@ def _message(failing: _FailingRun, minimized: MinimizedRun, earlier: int) -> str
         return f"{found}; not minimized, as the same calls didn't fail again: the implementation isn't deterministic"
     reduced = f"{found}; reduced from {before} calls to {after} in {minimized.runs:,} runs"
     return f"{reduced}: every call is necessary" if minimized.minimal else f"{reduced}, then stopped: more calls may be unnecessary"
+
+
+def _limits_in_words(trace: Trace) -> str:
+    """The limits of a run that aren't its profile's."""
+    usual = PROFILES.get(trace.profile)
+    small = [f"{limit} {getattr(trace, limit)}" for limit in LIMITS if usual is not None and getattr(trace, limit) != getattr(usual, limit)]
+    return f", with the limits {', '.join(small)}" if small else ""
 
 
 def _script(trace: Trace) -> dict[str, Any] | None:

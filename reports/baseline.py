@@ -61,5 +61,8 @@ def baseline_lines(use: BaselineUse | None) -> list[str]:
     lines = [f"Baseline {use.file}: {use.words.partition(': ')[2]}."]
     lines += [f"  expired: {entry.fingerprint} {entry.finding} ({entry.words(expired=True)})" for entry in use.expired]
     lines += [f"  accepted: {entry.fingerprint} {entry.finding} ({entry.words()})" for entry in use.accepted]
-    lines += [f"  not found: {entry.fingerprint} {entry.finding} (remove the entry if it is mended)" for entry in use.unused]
+    lines += [
+        f"  not found: {entry.fingerprint} {entry.finding} (remove the entry if it is mended; a check with fewer runs may have missed it)"
+        for entry in use.unused
+    ]
     return lines

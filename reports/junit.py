@@ -72,7 +72,8 @@ def _body(finding: Finding) -> str:
 
 def lines_of(finding: Finding, indent: str = "") -> list[str]:
     """``finding`` line by line: the fault, the differences, the clause, the frames of the code, and the calls."""
-    lines = [*finding.words.splitlines(), *(f"{indent}{difference}" for difference in finding.differences)]
+    words = finding.words.splitlines()
+    lines = [*words, *(f"{indent}{difference}" for difference in finding.differences if str(difference) not in words)]
     rules = finding.clause.splitlines()
     if finding.violation is None:  # the clause says what was expected
         lines = [*rules, *(line for line in lines if line not in rules)]

@@ -110,7 +110,7 @@ def _finding(finding: Finding, whole: bool) -> Iterator[str]:
     words = [line for line in finding.words.splitlines() if line.strip()]
     if len(words) == 1:
         yield f"- {code(words[0])}"
-    yield from (f"- {code(str(difference))}" for difference in finding.differences[:LINES])
+    yield from (f"- {code(str(difference))}" for difference in finding.differences[:LINES] if str(difference) not in finding.words)
     yield f"- fingerprint {code(fingerprint(finding))}" if finding.acceptable else ""
     if len(words) > 1:
         yield from block([*words[:LINES], *(["…"] if len(words) > LINES else [])])

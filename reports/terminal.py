@@ -31,6 +31,8 @@ _STYLES = {
 }
 _CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
 _FINDINGS_SHOWN = 10
+_LISTED = 6
+"""Of what isn't compared, at most so many are listed, unless the output is verbose."""
 _CELL_WIDTH = 5
 _NARROW = 60
 """Columns below which a table of cases would have no room for words."""
@@ -62,7 +64,7 @@ def _parts(result: AnyResult, width: int, verbose: bool) -> Iterator[RenderableT
         elif result.verdict is Verdict.PASSED:
             yield Text("Every case of the specification was reached.")
         many = len(result.situations_reached)
-        if many + len(result.situations_missed):
+        if many + len(result.situations_missed) and result.failure is None:
             yield Text(f"{many} of {many + len(result.situations_missed)} situations were reached.")
         if result.situations_missed and result.failure is None:
             yield from _list("Situations that were not reached", result.situations_missed, verbose)
@@ -77,7 +79,14 @@ def _parts(result: AnyResult, width: int, verbose: bool) -> Iterator[RenderableT
     left_out = not_compared(result)
     if left_out:
         yield Text("Not compared:", "yellow")
-        yield from (Text(f"  {visible(words)}") for words in left_out)
+        yield from (Text(f"  {visible(words if verbose else _shortened(words))}") for words in left_out)
+
+
+def _shortened(words: str) -> str:
+    """Only how many there are, of a long list after a colon."""
+    title, _, rest = words.partition(": ")
+    count = rest.count(", ") + 1
+    return words if count <= _LISTED else f"{title}: {count} (-v lists them)"
 
 
 def verdict_and_findings(result: AnyResult) -> Iterator[RenderableType]:

@@ -68,17 +68,20 @@ _SIGN = re.compile(b"|".join(_SIGNS), re.DOTALL)
 """How each file that sendright writes begins, and no other."""
 
 
-def clear_reports(directory: Path, but: Collection[Path] = ()) -> None:
-    """Remove the reports of an earlier run from ``directory``, which may be missing.
+def clear_reports(directory: Path, but: Collection[Path] = ()) -> list[str]:
+    """Remove the reports of an earlier run from ``directory``, which may be missing; gives their names.
 
     Reports are files that have a report's name and begin as a report does. Files in ``but`` stay. Raises OSError.
     """
+    removed: list[str] = []
     if not directory.is_dir():
-        return
+        return removed
     kept = {os.path.realpath(path) for path in but}
-    for path in directory.iterdir():
+    for path in sorted(directory.iterdir()):
         if _NAMES.fullmatch(path.name) and not path.is_symlink() and os.path.realpath(path) not in kept and _beginning_of_ours(path):
             path.unlink(missing_ok=True)  # another run in the same directory may have removed it
+            removed.append(path.name)
+    return removed
 
 
 def clear_scripts(directory: Path) -> None:

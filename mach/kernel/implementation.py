@@ -6,11 +6,14 @@ import linecache
 import os
 import traceback
 from collections.abc import Iterator
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Protocol
 
 from sendright.mach.kernel.call import Call, Result
+from sendright.mach.kernel.capabilities import capabilities_of
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.view import View
 
@@ -38,10 +41,21 @@ class Implementation(Protocol):
         """The whole state between two calls, or a view of it if ``capabilities`` declares one."""
 
 
-def missing_members(kernel: object) -> list[str]:
-    """What ``kernel`` lacks of an ``Implementation``: the names of members; empty: nothing."""
-    missing = [member for member in ("boot", "call", "snapshot") if not callable(getattr(kernel, member, None))]
-    return missing if isinstance(getattr(kernel, "name", None), str) else [*missing, "name"]
+_METHODS = {"boot": "boot(profile)", "call": "call(task, call)", "snapshot": "snapshot()"}
+
+
+def why_unusable(kernel: object) -> str:
+    """Why ``kernel`` is no ``Implementation``: a phrase that follows its name, with what to do. Empty: it is one."""
+    missing = [words for member, words in _METHODS.items() if not callable(getattr(kernel, member, None))]
+    if not isinstance(getattr(kernel, "name", None), str):
+        missing.append("name")
+    if missing:
+        return f"has no {', '.join(missing)} (docs/plug-in-your-kernel.md says what a kernel has)"
+    for call in sorted(capabilities_of(kernel).calls or ()):
+        if call not in SIGNATURES:
+            near = get_close_matches(call, SIGNATURES, 1)
+            return f"has an unknown call in its capabilities, {call!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)"
+    return ""
 
 
 class ImplementationCrash(Exception):

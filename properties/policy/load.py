@@ -56,7 +56,7 @@ def parse_policy(text: str, path: Path) -> Policy:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadPolicy(path, "", f"not TOML: {' '.join(str(error).split())}") from None
+        raise BadPolicy(path, "", f"not TOML: {' '.join(str(error).split())} (a policy is a TOML file: docs/policies.md)") from None
     except RecursionError:
         raise BadPolicy(path, "", "not TOML that can be read: nested too deeply") from None
     return _Reader(path, data).policy()

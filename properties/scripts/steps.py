@@ -4,6 +4,7 @@ names."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -170,7 +171,8 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: P
     whole = form.call == BOTH and not form.resume
     signature = SIGNATURES.get(half_meant(form.args, profile, words) if whole else form.call)
     if signature is None:
-        raise NotModelled(f"call {quoted(form.call)} is not modelled")
+        near = get_close_matches(form.call, SIGNATURES, 1)
+        raise NotModelled(f"call {quoted(form.call)} is not modelled{f' (did you mean {near[0]}?)' if near else ''}")
     if form.caller == "kernel" or not is_identifier(form.caller):
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
     if form.resume:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -54,6 +55,7 @@ def jobs() -> list[str]:
 def test_the_commands_run(words: str, tmp_path: Path) -> None:
     if "sendright config" in words:
         (tmp_path / "pyproject.toml").write_text(next(text for text in blocks("toml") if "tool.sendright" in text))
+    shutil.copy(ROOT / "docs" / "examples" / "kernel" / "skeleton_kernel.py", tmp_path / "mykernel.py")
     done = run(smaller(words), tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     if "markdown" in words:

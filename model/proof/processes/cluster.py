@@ -67,7 +67,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         import distributed  # noqa: F401
     except ImportError as error:
-        raise NoCluster(f"{address}: needs the package distributed (pip install 'sendright[distributed]')") from error
+        raise NoCluster(f"{address}: needs the package distributed (pip install distributed)") from error
     _silence("distributed", "tornado", "asyncio")
     if address.startswith(("tls", "wss")):
         _needs_certificates(address)

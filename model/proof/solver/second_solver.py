@@ -59,7 +59,7 @@ def second_solver_version(name: str) -> str:
             raise PackageNotFoundError
         return f"{name} {version(name)}"
     except PackageNotFoundError as error:
-        raise NoSecondSolver(f"the package {name} is not installed (pip install 'sendright[{name}]')") from error
+        raise NoSecondSolver(f"the package {name} is not installed (pip install {name})") from error
 
 
 class SecondSolver:

@@ -276,7 +276,7 @@ def test_the_command_says_that_it_died(fake: Path, capsys: pytest.CaptureFixture
     assert "its process died with SIGKILL" in Path("sendright-report/junit.xml").read_text()
 
 
-@pytest.mark.parametrize(("name", "words"), [("cvc4", "unknown solver 'cvc4' (choose cvc5)"), ("cvc5", "pip install 'sendright[cvc5]'")])
+@pytest.mark.parametrize(("name", "words"), [("cvc4", "unknown solver 'cvc4' (choose cvc5)"), ("cvc5", "pip install cvc5")])
 def test_no_such_solver(directory: Path, name: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(second_solver, "find_spec", lambda name: None)
     assert main(["prove", "--second-solver", name, "--smtlib", "out"]) == 2
