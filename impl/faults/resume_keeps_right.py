@@ -22,7 +22,7 @@ FAULT = Fault(
     name="resume-keeps-right",
     title="task_resume takes a suspension back, but not the right that stands for it",
     history=(
-        "In XNU the right that task_suspend leaves in its caller's space has no name that the caller is told, so no program misses it. If "
+        "In XNU no result names the right that task_suspend leaves in its caller's space, so no program misses it. If "
         "task_resume forgot it, it would outlive the suspension. Then a later suspender that ends leaves its target suspended, because "
         "another task still seems to hold it. Only profiles with resume ports (xnu) have this fault."
     ),

@@ -107,8 +107,8 @@ TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_
 """What stands for a task, too, and lets its holder do less (``mach_task_flavor_t``, ``osfmk/mach/task_info.h``)."""
 
 FURTHER_TASK_PORTS = (*TASK_FLAVOURS, PortObject.TASK_RESUME)
-"""What belongs to a task beside its own port. Tasks make no calls on the resume port: those that suspended the task hold
-rights to it (``itk_resume`` in ``osfmk/kern/task.h``)."""
+"""What belongs to a task beside its own port. Tasks make no calls on the resume port: those that suspended the task
+hold rights to it (``itk_resume`` in ``osfmk/kern/task.h``)."""
 
 
 KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
