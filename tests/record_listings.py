@@ -5,6 +5,7 @@ Read the difference before you commit it: a page lists what its readers will see
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,8 @@ def main(pages: list[str]) -> None:
     """Record the outputs of ``pages``."""
     for name in pages:
         page = Path(name)
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as cache:
+            os.environ["XDG_CACHE_HOME"] = cache  # what fails here was tried before in no other check
             text = page.read_text("utf-8")
             page.write_text(written_again(text, outputs(text, ready(Path(directory)), INSTALLS)), "utf-8")
 

@@ -171,7 +171,7 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: P
     whole = form.call == BOTH and not form.resume
     signature = SIGNATURES.get(half_meant(form.args, profile, words) if whole else form.call)
     if signature is None:
-        near = get_close_matches(form.call, SIGNATURES, 1)
+        near = get_close_matches(form.call, SIGNATURES, 1, 0.9)  # other calls of Mach have similar names
         raise NotModelled(f"call {quoted(form.call)} is not modelled{f' (did you mean {near[0]}?)' if near else ''}")
     if form.caller == "kernel" or not is_identifier(form.caller):
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")

@@ -150,7 +150,7 @@ def test_the_database_is_the_one_of_hypothesiss_settings(tmp_path: Path) -> None
     ("kernel", "options", "words"),
     [
         (SmallKernel(), {}, "isn't a class of kernels"),
-        (dict, {}, "dict has no boot, call, snapshot, name"),
+        (dict, {}, "dict has no boot\\(profile\\), call\\(task, call\\), snapshot\\(\\), name"),
         (SmallKernel, {"profile": "osf"}, "can't be booted as osf"),
         (SmallKernel, {"profile": "plan9"}, "unknown profile 'plan9'"),
         (SmallKernel, {"examples": 0}, "examples: 0 is not a number"),

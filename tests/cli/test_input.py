@@ -82,7 +82,7 @@ def test_no_file_and_a_directory(capsys: pytest.CaptureFixture[str], directory: 
         (["check", "--sut", "kernel"], "module:Class"),
         (["check", "--sut", "no_such_module:Kernel"], "no_such_module"),
         (["check", "--sut", "os:NoSuchKernel"], "NoSuchKernel"),
-        (["check", "--sut", "os:getcwd"], "boot, call, snapshot, name"),
+        (["check", "--sut", "os:getcwd"], "boot(profile), call(task, call), snapshot(), name"),
         (["check", "--sut", "os:abs"], "abs"),
         (["calls", "task_creat"], "task_create"),
         (["graph", "none.json"], "none.json"),
@@ -256,3 +256,40 @@ def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFi
     for name in listed:
         function = getattr(importlib.import_module(f"sendright.cli.{name.replace('-', '_')}"), name.replace("-", "_"))
         assert " ".join(function.__doc__.split("\n\n")[0].split()) in text, name
+
+
+@pytest.mark.parametrize(
+    ("sut", "words"),
+    [
+        ("some_kernels.py:Whole", "this is a file (name the module, without .py: some_kernels:Whole)"),
+        ("some_kernels:Whoel", "module some_kernels has no Whoel (did you mean Whole?)"),
+        ("some_kernels:Bootless", "has no boot(profile) (docs/plug-in-your-kernel.md says what a kernel has)"),
+        ("some_kernels:Misspelt", "has an unknown call in its capabilities, 'mach_port_alocate' (did you mean mach_port_allocate?"),
+        ("some_kernel:Whole", "No module named 'some_kernel'"),
+    ],
+)
+def test_what_is_wrong_with_a_kernel_is_said_with_what_was_meant(
+    sut: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "some_kernels.py").write_text(
+        "from sendright import Capabilities\n"
+        "from sendright.impl.reference import ReferenceKernel as Whole\n\n\n"
+        "class Misspelt(Whole):\n    capabilities = Capabilities(calls=frozenset({'mach_port_alocate'}))\n\n\n"
+        "class Bootless(Whole):\n    boot = None\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "-n", "1", "--sut", sut]) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith("sendright: --sut: ")
+    assert words in line
+
+
+def test_what_a_passing_run_removes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "-q", "--no-database", "--fault", "move-send-keeps-sender"]) == 1
+    assert "Removed" not in capsys.readouterr().out
+    assert main(["check", "-q", "--no-database", "-n", "1", "--steps", "3"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Removed from sendright-report: an earlier run's junit.xml, report.html, report.sarif, script.json, trace.json" in told
+    assert main(["check", "-q", "--no-database", "-n", "1", "--steps", "3"]) == 0
+    assert "Removed" not in capsys.readouterr().out

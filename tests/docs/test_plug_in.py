@@ -40,6 +40,13 @@ def test_the_skeleton_passes() -> None:
     assert result.calls > 100
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(3))
+def test_the_skeleton_passes_as_many_runs_as_a_check_makes(seed: int) -> None:
+    result = check(Skeleton, Oracle, PROFILE, seed=seed, first=witnessed_calls(PROFILE))
+    assert result.verdict.name == "PASSED", result.message
+
+
 class Changed(Skeleton):  # type: ignore[misc, valid-type]
     """The skeleton, with one mistake."""
 

@@ -8,6 +8,8 @@ from record_listings import INSTALLS, ready
 from support.listings import agrees, blocks, listed, outputs
 from support.places import ROOT
 
+from sendright.cli.main import main
+
 PAGES = ["tutorial.md", "how-to-read-a-counterexample.md"]
 EXAMPLE = ROOT / "docs" / "examples" / "kernel" / "skeleton_kernel.py"
 
@@ -37,6 +39,16 @@ def test_the_tutorial_from_the_installation_on(tmp_path: Path) -> None:
         (checkout / path).write_text((ROOT / path).read_text("utf-8"), "utf-8")
     text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
     assert all(agrees(block, output) for block, output in listed(text, outputs(text, checkout)))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_the_kernel_at_the_end_passes_as_many_runs_as_a_check_makes(seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = [block.text for block in blocks((ROOT / "docs" / "tutorial.md").read_text("utf-8")) if block.language == "python"][-1]
+    (ready(tmp_path) / "mykernel.py").write_text(kernel, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["check", "-q", "--seed", seed, "--sut", "mykernel:Kernel"]) == 0
 
 
 def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:

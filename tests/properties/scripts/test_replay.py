@@ -419,3 +419,8 @@ def test_an_interrupt_keeps_what_was_found() -> None:
     assert result.interrupted
     assert [case.id for case in result.cases] == ["case 0"] == [case.id for case in heard]
     assert result.verdict is Verdict.UNDETERMINED
+
+
+def test_a_misspelt_call_says_what_was_meant() -> None:
+    case = run(step("mach_port_mod_ref"))
+    assert case.reason == 'call "mach_port_mod_ref" is not modelled (did you mean mach_port_mod_refs?)'
