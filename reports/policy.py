@@ -32,7 +32,11 @@ def terminal(result: PolicyResult) -> Iterator[RenderableType]:
     entries = lacks(result)
     if entries:
         yield Text("")
-        yield Text("The calls keep the policy only if it also has these entries, or gives up what leads there (more may be missing):", "bold")
+        yield Text("There are two ways out. Forbid what leads there: take a right out of the policy, or trust a label.", "bold")
+        if any(entry.startswith("[[keep]]") for entry in entries):
+            yield _indented("A child inherits what the kernel keeps for its parent. With this entry for the parent's label it inherits nothing:")
+            yield _indented('[[keep]]  who = "PARENT"  may = []  to = []')
+        yield Text("Or allow it. Each of these entries gives authority away, so think before you add one (more may be missing):", "bold")
         yield from (_indented(entry) for entry in entries)
     for run in result.runs:
         yield from _run(run)

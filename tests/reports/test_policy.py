@@ -104,7 +104,7 @@ def test_what_is_not_decided_is_not_called_a_break() -> None:
     assert text.startswith("UNDETERMINED: ")
     assert "deliver is not decided" in text
     assert "breaks the policy" not in text
-    assert "only if it also has" not in text
+    assert "There are two ways out" not in text
 
 
 def test_many_broken_cases_are_counted() -> None:
