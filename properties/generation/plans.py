@@ -1179,8 +1179,13 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (the_kernel_answers_a_full_port, 3),
 )
 """The plans, and how often each is drawn."""
-PLANS_WITH_RESUME_PORTS: tuple[tuple[Plan, int], ...] = (*PLANS, (suspensions_are_held, 4))
-"""The same for kernels in which rights hold suspensions."""
+PLANS_WITH_RESUME_PORTS: tuple[tuple[Plan, int], ...] = ((suspensions_are_held, 4),)
+"""Further plans for kernels in which rights hold suspensions."""
+
+
+def plans_of(profile: Profile) -> tuple[tuple[Plan, int], ...]:
+    """The plans for kernels of ``profile``, and how often each is drawn."""
+    return (*PLANS, *PLANS_WITH_RESUME_PORTS) if profile.resume_ports else PLANS
 
 
 class Director:
@@ -1201,8 +1206,7 @@ class Director:
         if self._plan is None:
             if self._stage.choices.below(AFTERWARDS + 1) and self._stage.choices.one_in(2):
                 return None
-            plans = PLANS_WITH_RESUME_PORTS if self._stage.profile.resume_ports else PLANS
-            self._plan = self._stage.choices.weighted(plans)(self._stage)
+            self._plan = self._stage.choices.weighted(plans_of(self._stage.profile))(self._stage)
             self._asked, self._made = True, None
             self._advance(begin=True)
         if self._next is None or self._stage.choices.one_in(ONE_IN_BETWEEN):

@@ -20,7 +20,7 @@ from sendright.properties import check as checking
 from sendright.properties.generation import plans
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
 from sendright.properties.generation.choices import Choices
-from sendright.properties.generation.plans import PLANS, Director, Lost, Stage
+from sendright.properties.generation.plans import Director, Lost, Stage, plans_of
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -47,15 +47,15 @@ def test_most_calls_succeed_and_most_plans_are_carried_through(profile: Profile,
 
         return follow
 
-    table = tuple([(followed(number, plan), weight) for number, (plan, weight) in enumerate(PLANS)])
-    monkeypatch.setattr(plans, "PLANS", table)
+    table = tuple([(followed(number, plan), weight) for number, (plan, weight) in enumerate(plans_of(profile))])
+    monkeypatch.setattr(plans, "plans_of", lambda profile: table)
     small = near_limits(profile)
     steps = [step for seed in range(100) for _, step, _ in directed_steps(seed, 100, small)]
     assert sum(step.code == ReturnCode.KERN_SUCCESS for step in steps) > 0.7 * len(steps)
     least = 0.7 if profile.boot_tasks == 1 else 0.45  # where no task can be made, there often is none that a plan needs
     assert sum(count for (_, through), count in ends.items() if through) > least * ends.total()
     impossible = (not profile.serves("ledger_create")) + (not profile.send_possible)
-    assert len({number for number, through in ends if through}) >= len(PLANS) - impossible
+    assert len({number for number, through in ends if through}) >= len(table) - impossible
 
 
 class Stubborn:
