@@ -31,7 +31,7 @@ _STYLES = {
 }
 _CASE_STYLES = {"passed": "green", "not_modelled": "yellow"}
 _FINDINGS_SHOWN = 10
-_LISTED = 6
+_LISTED = 12
 """Of what isn't compared, at most so many are listed, unless the output is verbose."""
 _CELL_WIDTH = 5
 _NARROW = 60

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import chain, count
 from typing import Any
 
 import msgspec
@@ -39,6 +38,8 @@ class Choosing(msgspec.Struct):
     """The name or page that the answer gives to what the rule copies out; None: the rule copies nothing out, or the
     answer names nothing.
     """
+    unsaid_name: Callable[[], int]
+    """The name of a right that the call leaves in its caller's space without a word."""
 
     def result(self, kind: OutputType) -> Any:
         """The first result of this type; None if there is none."""
@@ -54,17 +55,8 @@ def _first_result(call: str, kind: OutputType) -> str | None:
 def _new_name(c: Choosing) -> dict[str, Any]:
     name = c.copied_out if c.copied_out is not None else c.result(OutputType.NAME)
     if name is None and _first_result(c.call, OutputType.NAME) is None:
-        name = _unnamed(c)
+        name = c.unsaid_name()
     return {"new_name": name if isinstance(name, int) else NOT_TOLD}
-
-
-def _unnamed(c: Choosing) -> int:
-    """The name of a right that the call leaves in its caller's space without a word: the one that is new in the state
-    that is shown, or else the lowest that is free.
-    """
-    kind, shown = c.system.state["kind"], c.system.shown
-    names = () if shown is None or c.caller not in shown.tasks else sorted(shown.tasks[c.caller].names)
-    return next(name for name in chain(names, count(1)) if (NAME_SLOT, c.caller, name) not in kind)
 
 
 def _new_page(c: Choosing) -> dict[str, Any]:

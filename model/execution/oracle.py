@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.mach.state.snapshot import Difference, Snapshot
 from sendright.model.calls.looking import looks_before
-from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, IN_KERNEL, REPLY_SLOT, SlotTuple
+from sendright.model.execution.encoding import BODY_SLOT, DESTINATION_SLOT, IN_KERNEL, NAME_SLOT, REPLY_SLOT, SlotTuple
 from sendright.model.execution.kernel_choices import Choosing, ways_to_choose
 from sendright.model.execution.property_check import BrokenInvariant, broken_by_step, broken_invariants
 from sendright.model.execution.system import Applied, NotAllowed, System
@@ -169,9 +169,10 @@ class _Judging:
             self.said.add(step.to)
             named = self._named_next(step.to, page="new_page" in declared)
         if declared:
-            choosing = Choosing(self.system, self.caller, given, self.call.name, self.result.code, self.result.outputs, named)
+            choosing = Choosing(self.system, self.caller, given, self.call.name, self.result.code, self.result.outputs, named, self._unsaid_name)
             for way in ways_to_choose(declared):
                 given |= way(choosing)
+        unmade = self._not_there(declared, given)
         applied = self.oracle.run(step.rule, self.caller, given)
         self.messages |= {given[name] for name in self.system.rules[step.rule].messages}
         case = applied.case
@@ -181,9 +182,17 @@ class _Judging:
         else:
             self.clause = applied.case.id
             self._expect_told(applied, step.goes_on)
-        if declared:
-            self._count_creations(declared, given)
+        if unmade:
+            self._count_creations(unmade, given)
         return case.code, Outcome(given, applied.outputs, case.replies)
+
+    def _unsaid_name(self) -> int:
+        """The name of a right that the call leaves in its caller's space without a word: the one that is new in the
+        state that is shown, or else the lowest that is free.
+        """
+        kind, shown = self.system.state["kind"], self.system.shown
+        names = () if shown is None or self.caller not in shown.tasks else sorted(shown.tasks[self.caller].names)
+        return next(name for name in chain(names, count(1)) if (NAME_SLOT, self.caller, name) not in kind)
 
     # ---- the answer
 
@@ -238,11 +247,19 @@ class _Judging:
         where = f"{'page' if page else 'right'} {index} of the body" if kind is OutputType.DESCRIPTORS else output
         self._expect(where, applied.outputs["page" if page else "name"], named, applied.case.id)
 
-    def _count_creations(self, choices: Iterable[str], chosen: dict[str, Any]) -> None:
-        """Tasks and ports are numbered in the order in which they are made."""
+    def _not_there(self, choices: Iterable[str], chosen: dict[str, Any]) -> list[str]:
+        """The choices of tasks and ports that don't exist."""
+        return [choice for choice in choices if choice in _MADE and chosen[choice] not in self.system.state[_MADE[choice]]]
+
+    def _count_creations(self, unmade: Sequence[str], chosen: dict[str, Any]) -> None:
+        """Tasks and ports are numbered in the order in which they are made. (A rule that fails may have made some.)
+
+        ``unmade``: the choices of those that didn't exist before the rule.
+        """
         system = self.system
-        for choice in choices:
-            if choice not in _MADE or chosen[choice] not in system.state[_MADE[choice]]:
+        still = self._not_there(unmade, chosen)
+        for choice in unmade:
+            if choice in still:
                 continue
             if choice == "child":
                 self._expect("number of the new task", system.next_task, self.result.created_task)

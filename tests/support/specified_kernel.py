@@ -81,6 +81,9 @@ class _Answering(_Judging):
         pages = {} if task is None else task.memory
         return next((page for page in range(self.system.profile.pages) if page not in pages), NO_PAGE)
 
+    def _unsaid_name(self) -> int:
+        return self._free_name()
+
     # ---- what judging compares, answering says
 
     def _expect(self, where: str, expected: object, seen: object, clause: str = "") -> None:
