@@ -200,7 +200,7 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
     profile = read_json(encoded_profile, Profile)
     k = Context(RULES[rule], State.arbitrary(UNBOUNDED), profile)
     case = Case(ReturnCode(code) if code in set(ReturnCode) else None, "", z3.BoolVal(True))
-    x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER))
+    x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER), of_whole_call=True)
     arguments = [identifier(name) for name in k.rule.parameters]
     compiled: list[CompiledClause] = []
     for number in (*OF_WHOLE_CALLS, *(step.number for step in STEP_PROPERTIES.values() if step.of_whole_calls)):

@@ -37,14 +37,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Transition:
-    """One case of one rule: the states before and after it, the caller, the arguments and the answer."""
+    """One case of one rule: the states before and after it, the caller, the arguments and the answer.
 
-    def __init__(self, k: Context, case: Case, after: State, looks_at_order: bool = False) -> None:
+    With ``of_whole_call`` it is all that a call does on a kernel that runs: rules that follow up are in it.
+    """
+
+    def __init__(self, k: Context, case: Case, after: State, looks_at_order: bool = False, of_whole_call: bool = False) -> None:
         self.k, self.case = k, Answer(case.code, case.outputs, case.replies)
         self._whole_case = case if looks_at_order else None
         self.before: State = k.before
         self.after: State = after
         self.rule = k.rule.name
+        self.of_whole_call = of_whole_call
         self.call: Signature | None = SIGNATURES.get(self.rule)
         """The call that the rule is or begins. None for a rule that calls share, or that resumes a call."""
         self.stops = self.is_call(lambda call: call.in_steps) and case.code is ReturnCode.MACH_RCV_IN_PROGRESS

@@ -92,14 +92,17 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))
     rise = x.after.suspend_count(v.t) - x.before.suspend_count(v.t)
     lives = z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ALIVE)
+    allowed = rise == 0
     if x.rule in SUSPENSION:
         named = v.t == x.k.task_behind(x.k["task"])
-        yield "suspensions", forall([v.t], z3.Implies(lives, z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))))
+        allowed = z3.Or(rise == 0, z3.And(named, rise == SUSPENSION[x.rule]))
     elif x.rule == SUSPENSIONS_END:
         held = z3.Or(x.before.srights(x.k["of"]) != 0, v.t != x.before.object_task(x.k["of"]))
-        yield "suspensions", forall([v.t], z3.Implies(lives, z3.If(held, rise == 0, x.after.suspend_count(v.t) == 0)))
-    else:
-        yield "suspensions", forall([v.t], z3.Implies(lives, rise == 0))
+        allowed = z3.If(held, rise == 0, x.after.suspend_count(v.t) == 0)
+    if x.of_whole_call and x.k.profile.resume_ports:
+        gone = x.after.srights(x.after.flavour_port(v.t, OBJECT.of(PortObject.TASK_RESUME))) == 0
+        allowed = z3.Or(allowed, z3.And(gone, x.after.suspend_count(v.t) == 0))
+    yield "suspensions", forall([v.t], z3.Implies(lives, allowed))
     new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)
     yield "new tasks run", forall([v.t], z3.Implies(new, x.after.suspend_count(v.t) == 0))
 
