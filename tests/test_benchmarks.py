@@ -55,6 +55,7 @@ def test_growth_says_what_it_cannot_do(wrong: list[str], words: str, capsys: pyt
 AUDIT = ["--events", "2500", "--rounds", "1"]
 
 
+@pytest.mark.heavy
 def test_audit_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     benchmark("audit").main([*AUDIT, "--memory-events", "2500", "--hosts", "2", "--json"])
     measured = json.loads(capsys.readouterr().out)
@@ -71,6 +72,7 @@ def test_audit_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "memory" not in out
 
 
+@pytest.mark.heavy
 def test_questions_of_a_call_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     questions = benchmark("questions")
     before, after = tmp_path / "before.json", tmp_path / "after.json"

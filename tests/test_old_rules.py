@@ -58,6 +58,7 @@ def test_a_rule_that_does_not_fit() -> None:
         pass
 
 
+@pytest.mark.heavy
 def test_it_is_found_and_measured() -> None:
     needed = old_rules.measure(old_rules.BY_NAME["names-descending"], LikeTheLiveOne, 150)
     assert (needed.rule, needed.item, needed.found) == ("names-descending", "5", True)

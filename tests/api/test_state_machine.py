@@ -73,6 +73,7 @@ def test_sequences_are_calls_that_tasks_make_one_after_another() -> None:
     assert len(seen) > 10
 
 
+@pytest.mark.heavy
 def test_sequences_shrink_to_the_calls_that_matter() -> None:
     def allocates(sequence: list[tuple[int, sendright.Call]]) -> bool:
         return any(call.name == "mach_port_allocate" and call.arguments["right"] == sendright.Right.RECEIVE for _, call in sequence)

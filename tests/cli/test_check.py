@@ -148,6 +148,7 @@ def test_a_long_run_tells_how_far_it_is() -> None:
     assert "runs, 300 calls" in heard
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_case_is_reached(profile: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

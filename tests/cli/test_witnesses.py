@@ -164,6 +164,7 @@ class Kernel(ReferenceKernel):
     assert not Path("runs.json").exists()
 
 
+@pytest.mark.heavy
 def test_a_file_that_is_whole_stays_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two profiles, each in a process of its own."""
     path = tmp_path / "runs.json"
@@ -174,6 +175,7 @@ def test_a_file_that_is_whole_stays_byte_for_byte(tmp_path: Path, capsys: pytest
     assert path.read_bytes() == RECORDED.read_bytes()
 
 
+@pytest.mark.heavy
 def test_five_that_are_missing_are_recorded_and_the_other_lines_stay(tmp_path: Path) -> None:
     path = tmp_path / "runs.json"
     lines = RECORDED.read_text().splitlines()

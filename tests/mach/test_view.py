@@ -29,6 +29,7 @@ from sendright.properties.runs.judged_run import JudgedRun, Violated
 ALL = frozenset(ViewPart)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_kernel_that_shows_a_view_only_agrees_with_the_specification(profile: str) -> None:
     result = check(Viewed, Oracle, PROFILES[profile], 25, 60)

@@ -50,6 +50,7 @@ def test_every_kind_is_there_and_named(tmp_path: Path) -> None:
     assert data["calls"][0]["profiles"] == ["manual", "osf", "xnu-792", "gnumach", "patient-gnumach", "small-kernel"]
 
 
+@pytest.mark.heavy
 def test_a_call_is_made_judged_and_traced(tmp_path: Path, script: str) -> None:
     files = ("--html", "page.html", "--junit", "found.xml", "--sarif", "found.sarif", "--trace", "run.json")
     data = answered(sendright("replay", *PLUGIN, script, "--json", *files, at=tmp_path), 0)
@@ -68,6 +69,7 @@ def test_a_call_is_proved(tmp_path: Path) -> None:
     assert {"invariant 1001", "step invariant 1002", "invariant 8", "theorem 2"} <= proved
 
 
+@pytest.mark.heavy
 def test_proofs_rest_on_the_plugin(tmp_path: Path) -> None:
     """The cache's key, and what a Dask worker compares, differ with a plugin, and again with another version of it."""
     package = tmp_path / "own"
@@ -143,6 +145,7 @@ def test_a_fault_is_found(tmp_path: Path) -> None:
     assert "--fault suspend-twice --plugin sendright_example" in (tmp_path / "sendright-report" / "report.html").read_text()
 
 
+@pytest.mark.heavy
 def test_an_adapter_has_a_name(tmp_path: Path, script: str) -> None:
     data = answered(sendright("replay", *PLUGIN, script, "--sut", "example-kernel", "--json", at=tmp_path), 0)
     assert (data["implementation"], data["passed"]) == ("example kernel", 1)
@@ -161,6 +164,7 @@ def test_profiles_differ_where_their_switches_do(tmp_path: Path) -> None:
     assert differ["null_move_code"] == {"manual": "KERN_NOT_IN_SET", "small-kernel": "KERN_SUCCESS"}
 
 
+@pytest.mark.heavy
 def test_a_log_is_read_and_a_rule_finds(tmp_path: Path) -> None:
     for name in ("a.log", "b.log"):
         (tmp_path / name).write_text("example: task 7 of user 501 controls 1 of user 0\nexample: task 8 of user 0 controls 9 of user 0\n")
@@ -171,6 +175,7 @@ def test_a_log_is_read_and_a_rule_finds(tmp_path: Path) -> None:
     assert "audit/first-task" in (tmp_path / "found.sarif").read_text()
 
 
+@pytest.mark.heavy
 def test_its_clauses_are_traced(tmp_path: Path) -> None:
     trace = ("trace-spec", *PLUGIN, "-q", "--call", "mach_port_is_dead", "--tests", "none", "--json")
     data = answered(sendright(*trace, at=tmp_path), 0)

@@ -51,6 +51,7 @@ def test_calls_are_told_in_symbols() -> None:
     assert call_line(trace.steps[2], "manual") == "t0: mach_port_allocate(task = name 6, right = RECEIVE) → KERN_SUCCESS"
 
 
+@pytest.mark.heavy
 def test_any_argument_can_be_told() -> None:
     """Whatever a trace says, in a file that anybody may have written."""
     chance = random.Random(5)

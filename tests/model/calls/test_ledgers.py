@@ -198,11 +198,13 @@ def test_a_test_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch, rule
     assert broken_when(monkeypatch, rule, title, without(lost), 37, 38)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", CALLS)
 def test_assumptions_are_possible(rule: str) -> None:
     assert assumptions_are_possible(rule)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", CALLS)
 def test_what_ledgers_gave_stays_a_sum(rule: str) -> None:
     """The ghost follows the updates; in a small scope it is what it means, before and after."""

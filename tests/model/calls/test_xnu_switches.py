@@ -983,6 +983,7 @@ def cases_in(profile: Profile) -> set[str]:
     return {f"{rule}/{case.id}" for rule in RULES for case in cases_of(rule, profile)}
 
 
+@pytest.mark.heavy
 def test_the_stories_go_through_every_case_of_the_switches() -> None:
     """Those that only this profile has, but for what guards and further flavours add, and calls with tests of their own
     (``test_details.py``). The scripts on xnu are stories too."""

@@ -68,6 +68,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", ["manual", pytest.param("xnu", marks=pytest.mark.heavy)])
 def test_the_result_is_the_same_with_and_without(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = compilations(monkeypatch)
@@ -84,6 +85,7 @@ def test_the_result_is_the_same_with_and_without(profile: str, monkeypatch: pyte
     assert len(seen) == 3 * anew, "outside of the block nothing is taken from the cache"
 
 
+@pytest.mark.heavy
 def test_kept_code_is_the_code_that_would_be_compiled() -> None:
     """Of every fifth rule of a profile, but for the numbers of releases, which differ from one time to the next."""
     with kept_specification():
@@ -189,6 +191,7 @@ def test_hostile_places_are_no_files(file: Path, tmp_path: Path, what: str, monk
     assert found(file) is None
 
 
+@pytest.mark.heavy
 def test_changed_source_finds_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import sendright.model
 

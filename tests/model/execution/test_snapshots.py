@@ -58,6 +58,7 @@ def anew(state: ConcreteState, profile: Profile) -> tuple[ConcreteState, Snapsho
     return written, showing.snapshot()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", PROFILES)
 def test_what_is_kept_is_what_would_be_made_anew(name: str, seed: int) -> None:

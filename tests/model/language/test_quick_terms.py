@@ -105,6 +105,7 @@ def test_it_is_in_the_place_of_z3s_own(exchange: Exchange) -> None:
         assert getattr(z3, exchange.name) is exchange.quicker
 
 
+@pytest.mark.heavy
 def test_terms_live_as_long_as_they_are_used_and_no_longer() -> None:
     def some(start: int) -> list[Any]:
         return [z3.Implies(F(X + number), z3.ForAll([Y], z3.And(z3.Not(X + number == Y), F(Y)))) for number in range(start, start + 2000)]

@@ -102,6 +102,7 @@ def test_only_argued_choices_go_without_a_proof() -> None:
     assert callers == {"language/choices.py", "language/release.py"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", ["mach_msg_send: deliver", "mach_msg_receive: resumed", "mach_port_allocate"])
 def test_a_rule_that_is_left_out_is_not_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that is left out isn't proved. So it has to resume calls, and no task may wait for it."""

@@ -228,6 +228,7 @@ def test_a_run_that_breaks_the_same_is_found_and_made_short(monkeypatch: pytest.
     assert [step["call"] for step in found.script["cases"][0]["steps"]] == calls
 
 
+@pytest.mark.heavy
 def test_a_step_that_breaks_its_property_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "_compiled", {})
     monkeypatch.setitem(RULES, CREATE, mutant(CREATE, then(GIVEN, lose_the_token)))

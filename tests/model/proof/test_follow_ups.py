@@ -150,6 +150,7 @@ def test_a_caller_that_is_suspended_before_its_next_rule() -> None:
     assert "copy out a right: what it requires" in found
 
 
+@pytest.mark.heavy
 def test_a_caller_that_dies_before_its_next_rule() -> None:
     title = "the oldest message"
     change = then(title, lambda k, after: after.store("task_life", (k.caller,), LIFE.ENDED))

@@ -79,6 +79,7 @@ def decided() -> Counter[tuple[object, ...]]:
     return Counter((one.case, one.property, one.title, one.verdict, one.basis) for one in found)
 
 
+@pytest.mark.heavy
 def test_right_wrong_and_missing_hints_lead_to_the_same_obligations(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = hints.recorded()
     right = decided()

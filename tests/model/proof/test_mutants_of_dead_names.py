@@ -105,6 +105,7 @@ def test_what_becomes_due_has_no_place_in_the_order(rule: str, title: str, profi
     assert seen(rule, title, (20, 201), change, profile=profile) == {"step invariant 20"}
 
 
+@pytest.mark.heavy
 def test_a_release_that_reserves_no_place() -> None:
     """Then the field isn't changed at all."""
     sweep = After.sweep

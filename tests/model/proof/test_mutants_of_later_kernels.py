@@ -71,6 +71,7 @@ def any_copy(k: Context, after: After) -> None:
     clone(after, place_slot(after, k.task_behind(k["task"]), Place.BOOTSTRAP), result)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("rule", "title", "seen_by", "change"),
     [

@@ -151,6 +151,7 @@ def test_a_child_with_its_parents_self_port() -> None:
     assert seen(CREATE, GIVEN, (34,), then(GIVEN, share)) == {"step invariant 34"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", [Place.BOOTSTRAP, Place.HOST, Place.REGISTERED_0, Place.WIRED_LEDGER])
 def test_a_child_without_one_of_its_rights(place: Place) -> None:
     change = then(GIVEN, lambda k, after: drop_held_send(after, place_slot(after, k["child"], place)))
@@ -405,6 +406,7 @@ def test_a_right_is_extracted_that_was_not_looked_at() -> None:
     assert rows_not_proved(EXTRACT, without(ReturnCode.KERN_INVALID_RIGHT)) == {"copy in a right: what it requires, so that it cannot fail"}
 
 
+@pytest.mark.heavy
 def test_an_answer_to_a_message_that_still_carries_rights() -> None:
     title = "a kernel port: the rights are given up"
     assert rows_not_proved(DELIVER, instead(title, lambda k, after: None)) == {"mach_msg_send: kernel's answer: what it requires"}
@@ -428,6 +430,7 @@ def test_a_failure_that_lets_the_message_go() -> None:
     assert rows_not_proved(COPY_IN, change) == {"the message is destroyed: what it requires"}
 
 
+@pytest.mark.heavy
 def test_a_message_that_is_lost_is_still_in_the_queue() -> None:
     title = "the message is too large, and is destroyed"
     assert rows_not_proved(TAKE, instead(title, lambda k, after: None)) == {"the message is destroyed: what it requires"}

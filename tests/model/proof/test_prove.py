@@ -84,6 +84,7 @@ def test_a_call_that_the_profile_lacks() -> None:
         prove(GNUMACH, calls=["host_security_create_task_token"])
 
 
+@pytest.mark.heavy
 def test_a_right_that_is_not_dropped_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The specification's own version of a seeded fault: MOVE_SEND leaves the sender's right where it was."""
 
@@ -193,6 +194,7 @@ def test_a_difference_to_task_create_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert found.case == "field wired"
 
 
+@pytest.mark.heavy
 def test_a_failure_that_task_create_would_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """Theorem 1 also says how the call with tokens fails."""
 

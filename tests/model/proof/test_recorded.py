@@ -59,11 +59,13 @@ WRONG: dict[str, Callable[[Values], Values]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_record_shows_nothing(question: Question, values: Values, wrong: str) -> None:
     assert Search(XNU_792, question).again(WRONG[wrong](values)) is None
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", ["some", "", "-", "٣", "²", "1_0"])
 def test_a_value_that_does_not_exist_says_nothing(question: Question, values: Values, number: str) -> None:
     """The solver finds a value there."""
@@ -72,6 +74,7 @@ def test_a_value_that_does_not_exist_says_nothing(question: Question, values: Va
     assert found.broken
 
 
+@pytest.mark.heavy
 def test_the_search_goes_on_without_a_wrong_record(question: Question, values: Values) -> None:
     found = search(XNU_792, question, WRONG["no caller"](values))
     assert isinstance(found, Found)

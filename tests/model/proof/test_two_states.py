@@ -79,6 +79,7 @@ def others(k: Context, name: str = "name") -> Term:
     return k.slot(k[name], some("Task"))
 
 
+@pytest.mark.heavy
 def test_an_answer_that_depends_on_what_the_caller_does_not_see() -> None:
     """Output consistency: which case applies."""
     told = refuted("vm_deallocate", looking("the page is not allocated", lambda k: k.before.clock() > 7))
@@ -98,6 +99,7 @@ def test_more_answers_that_depend_on_other_tasks(rule: str, title: str, at: Call
     assert hidden in refuted(rule, looking(title, at)).hidden
 
 
+@pytest.mark.heavy
 def test_what_a_page_contains_afterwards_depends_on_another_tasks_memory() -> None:
     """Step consistency; and what the reports say."""
     secret = then("the page is written", lambda k, after: after.store("content", (here(k),), k.before.content(some("Object"))))

@@ -43,6 +43,7 @@ def test_every_rule_can_be_planted() -> None:
     assert {rule for rules in FORMS.values() for rule in rules} == RULES.keys()
 
 
+@pytest.mark.heavy
 @settings(QUICK, max_examples=12)
 @given(seed=st.integers(0, 10**6), recorder=RECORDERS)
 def test_no_fault_is_found_without_a_plant(seed: int, recorder: Recorder) -> None:
@@ -86,6 +87,7 @@ def test_a_finding_points_at_the_records_that_tell_of_it(plant: str, tmp_path: P
         assert pids & {task.pid for task in finding.tasks}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("plant", sorted(listing.PLANTS.keys() - {"listed-control"}))
 @pytest.mark.parametrize("seed", range(6))
 def test_plants_in_a_listing_of_rights(plant: str, seed: int, tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ def test_an_answer_that_comes_to_a_full_port() -> None:
         assert (words in watched.last) == (times > watched.profile.queue_limit)
 
 
+@pytest.mark.heavy
 def test_plans_reach_every_situation() -> None:
     assert missed(GNUMACH, 300) == set()
 

@@ -40,6 +40,7 @@ def test_what_is_whole_is_kept_without_a_search() -> None:
     assert find_witnesses(no_kernel, GNUMACH, RECORDED) == Found(RECORDED, (), ())
 
 
+@pytest.mark.heavy
 def test_what_is_missing_is_found_and_the_rest_stays() -> None:
     gone = RECORDED[3::15][:5]
     left = tuple(witness for witness in RECORDED if witness not in gone)

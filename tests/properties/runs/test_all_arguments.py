@@ -160,6 +160,7 @@ def test_scripts_have_all_arguments(tmp_path: Path) -> None:
     assert {"mach_msg_send", "mach_msg_receive"} <= SEEN
 
 
+@pytest.mark.heavy
 def test_a_minimized_run_has_all_arguments() -> None:
     class Faulty(Viewed):
         def __init__(self) -> None:

@@ -73,6 +73,7 @@ def tried(profile: Profile) -> Iterator[tuple[Moment, Damage]]:
     return every if profile is MANUAL else islice(every, 0, None, THINNED)
 
 
+@pytest.mark.heavy
 def test_every_field_of_a_state_is_damaged() -> None:
     def short(where: str) -> tuple[str, ...]:
         return tuple([part for part in where.split(".") if part != "*"][-2:])
@@ -127,6 +128,7 @@ def test_what_looks_at_a_state_is_total(profile: Profile) -> None:
     assert count > 100
 
 
+@pytest.mark.heavy
 def test_damage_is_a_difference() -> None:
     """But for what isn't compared: serials, and whether the kernel made a message where it isn't shown."""
     for moment, damage in tried(MANUAL):
@@ -273,6 +275,7 @@ BROKEN: dict[str, tuple[Damages, str]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_kernel_with_a_broken_state_fails(broken: str) -> None:
     """The check ends with a finding that names the invariant, and reports it in every form."""

@@ -80,6 +80,7 @@ def mutated(pick: random.Random) -> dict[str, Any]:
     return script
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seeds", [range(start, start + 100) for start in range(0, 800, 100)], ids=lambda seeds: f"{seeds.start}")
 def test_a_mutated_script_is_refused_or_runs(seeds: range) -> None:
     outcomes = set()

@@ -123,6 +123,7 @@ def test_counts_agree(profile: Profile, seed: int) -> None:
     told_by(profile, seed)  # rights are counted, and names looked at, after every call
 
 
+@pytest.mark.heavy
 def test_these_calls_reach_every_kind_of_notification() -> None:
     for profile, extra in ((MANUAL, set[int]()), (XNU, {66})):
         assert set[int]().union(*(told_by(profile, seed) for seed in range(12))) == {65, 69, 70, 71, 72} | extra
