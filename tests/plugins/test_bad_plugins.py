@@ -186,7 +186,7 @@ def adapter():
         (["audit", "odd.log"], "plugin reader: log reader odd raised RuntimeError: half way"),
         (["audit", "rights.log"], "plugin reader: audit rule odd: yields str, not a Suspect"),
         (["check", "--fault", "odd", "-n", "1"], "plugin reader: fault odd raised RuntimeError: no kernel"),
-        (["check", "--sut", "odd", "-n", "1"], "--sut: odd: has no boot, call, snapshot, name"),
+        (["check", "--sut", "odd", "-n", "1"], "--sut: odd: has no boot(profile), call(task, call), snapshot(), name"),
         (["calls", "--plugin", "nothing_here"], "plugin nothing_here: no module is named nothing_here"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
