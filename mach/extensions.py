@@ -7,6 +7,7 @@ know of it, and need not know what a plugin is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 import msgspec
 
@@ -52,6 +53,14 @@ def extensions_in_words() -> str:
 def extensions() -> tuple[Extension, ...]:
     """What is there, in the order in which it was added."""
     return tuple(extension for extension, _ in _told.values())
+
+
+def extensions_of_key() -> bytes:
+    """A hash of what is there. Whoever keeps results for the next time makes it a part of their key: what was added can
+    change any result.
+    """
+    told = [f"{one.name}\0{one.version}\0{one.digest}\0" for one in extensions()]
+    return sha256("".join(told).encode("utf-8", "backslashreplace")).digest()
 
 
 class Prepared(msgspec.Struct, frozen=True):

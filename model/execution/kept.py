@@ -2,10 +2,10 @@
 
 A file holds the code of one profile's rules, or of the invariants. It answers nothing unless it carries an
 authentication code (HMAC) over all its bytes and over what they were made from: the source of every module of ``mach``
-and ``model``, and the versions of Python and z3. The key is the user's own and lies outside the cache
-(``mach/user_key.py``). So code runs only if the user's own sendright compiled it from the very source that runs now. A
-file that is cut off, changed, outdated or another user's counts as none, and the terms are compiled again. The folder
-may be deleted at any time.
+and ``model``, what was added from outside (``mach/extensions.py``), and the versions of Python and z3. The key is the
+user's own and lies outside the cache (``mach/user_key.py``). So code runs only if the user's own sendright compiled it
+from the very source that runs now. A file that is cut off, changed, outdated or another user's counts as none, and the
+terms are compiled again. The folder may be deleted at any time.
 
 Nothing is kept unless a command asks for it (``kept_specification``). Functions whose rules or invariants come from
 elsewhere, such as a plug-in, are never kept.
@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 
 from sendright.mach import own_files
+from sendright.mach.extensions import extensions_of_key
 from sendright.mach.own_files import Unusable
 
 FILE_LIMIT = 64 << 20
@@ -118,11 +119,11 @@ def code_file(of: str) -> CodeFile | None:
     if not _keeping.files and made_from() != _keeping.made_from:
         _keeping.folder = None  # the source was changed while it was loaded: nothing tells which code is of which source
         return None
-    if of not in _keeping.files:
-        name = sha256(of.encode()).hexdigest()
-        identity = sha256(_keeping.made_from + of.encode()).digest()
-        _keeping.files[of] = CodeFile(_keeping.folder / f"{name[:32]}.code", _keeping.key, identity)
-    return _keeping.files[of]
+    name = sha256(extensions_of_key() + of.encode()).hexdigest()[:32]
+    if name not in _keeping.files:
+        identity = sha256(f"{_keeping.made_from.hex()} {name}".encode()).digest()
+        _keeping.files[name] = CodeFile(_keeping.folder / f"{name}.code", _keeping.key, identity)
+    return _keeping.files[name]
 
 
 def described(value: Any) -> str:

@@ -147,10 +147,6 @@ def _broken_at(state: ConcreteState, clause: CompiledClause, env: dict[str, Any]
     return None
 
 
-OF_WHOLE_CALLS = (2, 29, 30, 34, 35, 36, 37, 41)
-"""Step properties that hold from the beginning of a call to its end; and those that say so of themselves."""
-
-
 def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, code: int, profile: Profile) -> tuple[BrokenInvariant, ...]:
     """The step properties that an implementation's step breaks: what ``call`` by ``task``, answered by ``code``, made
     of its state.
@@ -203,10 +199,9 @@ def _step_clauses(rule: str, code: int, encoded_profile: bytes) -> tuple[Compile
     x = Transition(k, case, State.arbitrary(UNBOUNDED, AFTER), of_whole_call=True)
     arguments = [identifier(name) for name in k.rule.parameters]
     compiled: list[CompiledClause] = []
-    for number in (*OF_WHOLE_CALLS, *(step.number for step in STEP_PROPERTIES.values() if step.of_whole_calls)):
-        if x.stops and is_broken(f"step invariant {number}", profile):
-            continue  # as is known of it
-        step = STEP_PROPERTIES[number]
+    for step in STEP_PROPERTIES.values():
+        if not step.of_whole_calls or (x.stops and is_broken(f"step invariant {step.number}", profile)):
+            continue  # it says nothing of whole calls, or it breaks, as is known
         for title, clause in step.clauses(Variables(UNBOUNDED), x):
             body, names, sorts = opened(clause)
             words = f"{step.about} The clause '{title}'"

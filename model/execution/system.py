@@ -95,12 +95,12 @@ _compiled: dict[str, dict[str, CompiledRule]] = {}
 def compiled_rules(profile: Profile) -> dict[str, CompiledRule]:
     """All rules that ``profile`` serves, as Python. Profiles that differ in limits only share them."""
     without_limits = msgspec.structs.replace(profile, urefs_max=0, queue_limit=0, queue_limit_max=0, pages=0)
-    switches = repr(without_limits)
+    switches = described(without_limits)
     if switches not in _compiled:
         before = State.arbitrary(UNBOUNDED)
         pending = [rule for rule in PENDING_RULES if RULES[rule].is_used(profile)]
         served = dict.fromkeys([rule for call in SIGNATURES if profile.serves(call) for rule in rules_of(call, profile)] + pending)
-        kept = code_file(described(without_limits))
+        kept = code_file(switches)
         _compiled[switches] = {name: CompiledRule(Context(RULES[name], before, profile), kept) for name in served}
     return _compiled[switches]
 

@@ -242,7 +242,7 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
     The same case applies, the results are the same, and the state after is the same (except for the reply's owner).
     Only the first task makes service ports: of calls that ask for one, nothing is said. Where suspensions are held by
     rights to resume ports, task_suspend and task_resume also change a right of the caller's. Then their code is the
-    same, and what becomes of the suspend count.
+    same, and what they do to the task and to its resume port.
     """
     other_caller, other_name = z3.Const("other_caller", k.sorts.Task), z3.Const("other_name", k.sorts.Name)
     b = k.before
@@ -273,20 +273,33 @@ def all_authority(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
             yield case.id, [*holders, guard, *chosen], same
 
 
+DONE_TO_TASK = ("suspend_count", "flavour_port", "object", "object_task", "port_life")
+"""What ``task_suspend`` and ``task_resume`` change of the task and of its resume port."""
+
+
 def _same_suspensions(
     k: Context, cases: list[Case], holders: list[Term], swapped: Callable[[Term], Term]
 ) -> Iterator[tuple[str, list[Term], list[Term]]]:
-    """The call of the other holder answers the same code, and the suspend counts are the same after it."""
+    """The call of the other holder answers the same code, and does the same to the task and to its resume port. (What it
+    does to a right of the caller's differs, so the case may differ, too: all cases are compared at once.)
+    """
     guards = effective_guards(cases)
     for code in dict.fromkeys(case.code for case in cases):
         answered = z3.Or(*[guard for case, guard in zip(cases, guards, strict=True) if case.code is code])
         yield f"{code.name if code else 'the call goes on'}: whether it is answered", holders, [answered == swapped(answered)]
-    task = z3.Const("t", k.sorts.Task)
-    for case, guard in zip(cases, guards, strict=True):
+    outcomes = []
+    for case in cases:
         after = After(k.before, k.profile)
         case.effect(after)
-        count = after.suspend_count(task)
-        yield f"{case.id}: the suspend counts", [*holders, guard], [forall([task], count == swapped(count))]
+        outcomes.append(after)
+    chosen = [assumption for after in outcomes for assumption in after.assumptions]
+    assumed = [*holders, *chosen, *map(swapped, chosen)]
+    for name in DONE_TO_TASK:
+        point = [z3.Const(f"x{index}", sort_named(k.sorts, part)) for index, part in enumerate(FIELDS[name].domain)]
+        value = k.before.fields[name](*point)
+        for guard, after in zip(guards, outcomes, strict=True):
+            value = z3.If(guard, after.fields[name](*point), value)
+        yield f"the same {name}", assumed, [forall(point, value == swapped(value))]
 
 
 def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
+from sendright.model.invariants.steps.locality import holds_resume, resume_port
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     DESTROY,
@@ -16,7 +18,7 @@ from sendright.model.language.rule import (
     RESUMED_SEND,
     TAKE,
 )
-from sendright.model.language.sorts import KIND, STAGE, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, STAGE, Term
 from sendright.model.language.state import FIELDS, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import (
@@ -27,10 +29,33 @@ NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE)
 """Rules whose error codes don't mean that a test failed."""
 
 
-def _has_acted(x: Transition) -> bool:
-    """The call had its effect, or a part of it, when it failed. (Step invariant 201 says where, 41 on which task.)"""
-    acts = (("task_suspend", ReturnCode.KERN_RESOURCE_SHORTAGE), ("task_resume", x.k.profile.resume_at_zero_code))
-    return x.k.profile.resume_ports and (x.rule, x.case.code) in acts
+def _left_behind(x: Transition, field: str, point: list[Term]) -> Term:
+    """The call that fails has changed ``field`` at ``point`` before it failed: it suspended its target and made a right
+    to the target's resume port, or it took the caller's right to that port. (Step invariant 201 says how.)
+    """
+    k, b, S = x.k, x.before, x.k.sorts.Slot
+    if not k.profile.resume_ports or not point:
+        return z3.BoolVal(False)
+    sort, first = FIELDS[field].domain[0], point[0]
+    if (x.rule, x.case.code) == ("task_suspend", ReturnCode.KERN_RESOURCE_SHORTAGE):
+        target, port = k.task_behind(k["task"]), resume_port(x, x.after)
+        new = b.port_life(port) == LIFE.UNBORN
+        if field == "suspend_count":
+            return first == target
+        if field == "flavour_port":
+            return z3.And(first == target, point[1] == OBJECT.of(PortObject.TASK_RESUME), new)
+        if sort == "Port":
+            return z3.And(first == port, z3.BoolVal(True) if field == "mscount" else new)
+        return z3.And(S.is_kernel_slot(first), S.of(first) == port, new) if sort == "Slot" else z3.BoolVal(False)
+    if (x.rule, x.case.code) == ("task_resume", k.profile.resume_at_zero_code):
+        port, name = resume_port(x, b), z3.Const("held", k.sorts.Name)
+        held = z3.Exists([name], holds_resume(x, b, S.name_slot(k.caller, name)))
+        if field == "known_as":
+            return z3.And(first == k.caller, point[1] == port, held)
+        if sort == "Port":
+            return z3.And(first == port, field in ("srights", "sending_slots"), held)
+        return holds_resume(x, b, first) if sort == "Slot" else z3.BoolVal(False)
+    return z3.BoolVal(False)
 
 
 @step_property(27, "a call that fails changes nothing")
@@ -41,17 +66,15 @@ def failure_changes_nothing(v: Variables, x: Transition) -> Iterator[tuple[str, 
     while their port lives, and no tokens, pages or counts change. (A message that is handed back, or that is received
     and doesn't fit, isn't a failed test; nor is the result of a call that waited. Where suspensions are held by rights
     to resume ports, a caller of task_suspend without room for such a right has suspended the task, and a caller of
-    task_resume loses its right if the task isn't suspended.)
+    task_resume loses its right if the task isn't suspended; nothing else changes.)
     """
     b, a, S = x.before, x.after, v.S
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS) and x.rule not in NO_TESTS:
-        if _has_acted(x):
-            return
         for name, declaration in FIELDS.items():
             if a.fields[name] is not b.fields[name]:
                 point = [z3.Const(f"x{index}", sort_named(v.sorts, part)) for index, part in enumerate(declaration.domain)]
                 same = a.fields[name](*point) == b.fields[name](*point)
-                yield name, forall(point, same) if point else same
+                yield name, forall(point, z3.Or(same, _left_behind(x, name, point))) if point else same
     if x.rule != DESTROY:
         return
     kept = z3.And(a.kind(v.s) == b.kind(v.s), a.port(v.s) == b.port(v.s), a.urefs(v.s) == b.urefs(v.s))

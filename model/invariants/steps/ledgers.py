@@ -16,7 +16,7 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(37, "limits are given, not made")
+@step_property(37, "limits are given, not made", of_whole_calls=True)
 def conservation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """For a finite ledger, the sum of its limit and of all that it gave to its children changes only by transfers with
     its own parent.

@@ -39,7 +39,7 @@ from sendright.model.language.rule import (
     Context,
 )
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PURPOSE, STAGE, WAIT, Term
-from sendright.model.language.state import FIELDS, sort_named
+from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
 
@@ -222,11 +222,15 @@ def makes_ports(x: Transition) -> bool:
     return gives_kernel_object or gives_further_ports(x) or x.rule in ALLOCATORS
 
 
-def given_further_ports(x: Transition) -> tuple[PortObject, ...]:
-    """The further ports of a task to which the call may give a right. The first such call makes the port."""
-    if x.rule == "task_suspend":
-        return (PortObject.TASK_RESUME,) if x.k.profile.resume_ports else ()
-    return tuple(sorted(x.k.profile.flavour_ports.values())) if x.rule == "task_get_special_port" else ()
+def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
+    """The further ports of a task to which the call may give a right, each with when it does. The first such call makes
+    the port.
+    """
+    if x.rule == "task_suspend" and x.k.profile.resume_ports:
+        return {PortObject.TASK_RESUME: z3.BoolVal(True)}
+    if x.rule != "task_get_special_port":
+        return {}
+    return {kind: x.k["which"] == selector for selector, kind in sorted(x.k.profile.flavour_ports.items(), key=lambda each: each[1])}
 
 
 def gives_further_ports(x: Transition) -> bool:
@@ -436,15 +440,21 @@ def _dies_unlooked(t: Touched, s: Term) -> Term:
     return z3.And(t.died(s), t.a.unlooked(s) == z3.If(one, was, KIND.NONE), z3.Not(t.a.told(s)))
 
 
-def resume_port(t: Touched) -> Term:
-    """The target's resume port, as it is after the step."""
-    return t.a.flavour_port(t.target, OBJECT.of(PortObject.TASK_RESUME))
+def resume_port(x: Transition, state: State) -> Term:
+    """The resume port of the task that the call is about, or NO_PORT: there is none in ``state``."""
+    return state.flavour_port(x.k.task_behind(x.k["task"]), OBJECT.of(PortObject.TASK_RESUME))
+
+
+def holds_resume(x: Transition, state: State, slot: Term) -> Term:
+    """In ``state`` the slot is a name of the caller's space for a send right to that port."""
+    port = resume_port(x, state)
+    of_caller = z3.And(x.k.sorts.Slot.is_name_slot(slot), x.k.sorts.Slot.space(slot) == x.k.caller)
+    return z3.And(of_caller, port != x.k.sorts.no_port, state.sends(slot), state.port(slot) == port)
 
 
 def _held_resume(t: Touched, s: Term) -> Term:
     """The caller's name for the target's resume port, before or after the step."""
-    port = resume_port(t)
-    return z3.Or(*[s == t.k.slot(state.known_as(t.k.caller, port)) for state in (t.b, t.a)])
+    return z3.Or(*[holds_resume(t.x, state, s) for state in (t.b, t.a)])
 
 
 SLOTS = (
@@ -569,10 +579,9 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
     if x.rule == "mach_host_self":
         made.append(a.port(x.reply(0)))
     if gives_resume_port(x):
-        made.append(resume_port(t))
+        made.append(resume_port(x, a))
     elif gives_further_ports(x):
-        further = z3.Or(*[k["which"] == which for which in k.profile.flavour_ports])
-        made.append(z3.If(further, a.port(x.reply(0)), t.sorts.no_port))
+        made.append(z3.If(z3.Or(*given_further_ports(x).values()), a.port(x.reply(0)), t.sorts.no_port))
     if x.rule == "mach_port_construct":
         made.append(z3.If(k["insert_send"], k["new_port"], t.sorts.no_port))
     return z3.Sum(z3.IntVal(0), *[z3.If(z3.And(port == each, port != t.sorts.no_port), 1, 0) for each in made])
@@ -772,11 +781,8 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 
 
 def _new_object_of_port(t: Touched, p: Term) -> Term:
-    if gives_resume_port(t.x):
-        return z3.And(t.made(p), t.a.object(p) == OBJECT.of(PortObject.TASK_RESUME))
-    if gives_further_ports(t.x):
-        selected = [z3.And(t.k["which"] == which, t.a.object(p) == OBJECT.of(kind)) for which, kind in t.k.profile.flavour_ports.items()]
-        return z3.And(t.made(p), z3.Or(*selected))
+    if further := given_further_ports(t.x):
+        return z3.And(t.made(p), z3.Or(*[z3.And(given, t.a.object(p) == OBJECT.of(kind)) for kind, given in further.items()]))
     kind = PortObject.TASK if t.x.creates else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
     return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
 
@@ -962,7 +968,11 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     ),
     "task_port": (CHILD,),
     "flavour_port": (
-        CHILD,
+        Reason(
+            "the task is made in this step, without further ports",
+            lambda t, task, kind: z3.And(t.child(task), t.a.flavour_port(task, kind) == t.sorts.no_port),
+            creates,
+        ),
         Reason(
             "the kernel makes this further port of the task",
             lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, Notification, PortObject, Right
-from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched, resumes_with_right
+from sendright.mach.abi.rights import Disposition, Notification, Right
+from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched, holds_resume, resumes_with_right
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
-from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, Term
+from sendright.model.language.sorts import KIND, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
 
@@ -124,17 +124,11 @@ class References:
                 return here(new, b.urefs(old), here(old, z3.IntVal(0)))
         return self._allocated(slot) if rule in ALLOCATORS else urefs
 
-    def _holds_resume(self, slot: Term) -> Term:
-        """The name is the caller's, and leads to the resume port of the target."""
-        t, b = self.t, self.b
-        port = b.flavour_port(t.target, OBJECT.of(PortObject.TASK_RESUME))
-        return z3.And(t.S.space(slot) == self.k.caller, port != t.sorts.no_port, b.sends(slot), b.port(slot) == port)
-
     def _suspended(self, slot: Term) -> Term:
         """The right to the target's resume port has one reference more, or one if it is new."""
         t = self.t
         new = z3.And(self.b.empty(slot), t.a.sends(slot))
-        return z3.If(new, 1, z3.If(self._holds_resume(slot), self.one_more(slot, KIND.SEND), self.b.urefs(slot)))
+        return z3.If(new, 1, z3.If(holds_resume(t.x, self.b, slot), self.one_more(slot, KIND.SEND), self.b.urefs(slot)))
 
     def _resumed(self, slot: Term) -> Term:
         """The right to the target's resume port has one reference less, and none if the target isn't suspended."""
@@ -142,7 +136,7 @@ class References:
         if not _resumes(self.t.x):
             return urefs
         left = z3.If(self.b.suspend_count(self.t.target) == 0, 0, self.less_one(slot))
-        return z3.If(self._holds_resume(slot), left, urefs)
+        return z3.If(holds_resume(self.t.x, self.b, slot), left, urefs)
 
     def _allocated(self, slot: Term) -> Term:
         """A new dead name has one reference, and so has a send right that is made with its port."""

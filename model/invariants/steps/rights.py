@@ -9,7 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports
+from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
@@ -25,7 +25,7 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(2, "dead ports stay dead")
+@step_property(2, "dead ports stay dead", of_whole_calls=True)
 def no_return(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A dead port never becomes active again, and an active port never becomes unmade."""
     b, a = x.before.port_life, x.after.port_life
@@ -53,10 +53,8 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
         given_up = z3.And(slot == k.slot(k["name"], k.task_behind(k["task"])), delta == -k.urefs_max)
     elif x.rule == "task_terminate":
         given_up = v.t == k.task_behind(k["task"])
-    elif x.rule == "task_resume" and x.case.code is not ReturnCode.KERN_SUCCESS:
-        target = k.task_behind(k["task"])
-        resume = b.flavour_port(target, OBJECT.of(PortObject.TASK_RESUME))
-        given_up = z3.And(v.t == k.caller, b.port(slot) == resume, b.suspend_count(target) == 0)
+    elif x.rule == "task_resume" and x.case.code is k.profile.resume_at_zero_code:
+        given_up = z3.And(holds_resume(x, b, slot), b.suspend_count(k.task_behind(k["task"])) == 0)
 
     def pegged(s: State) -> Term:
         return z3.And(z3.Or(s.sends(slot), s.kind(slot) == KIND.DEAD_NAME), s.urefs(slot) == k.urefs_max)
@@ -158,7 +156,7 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     given = z3.Or(port == v.sorts.host_port, drawn)
     if gives_further_ports(x):
         task = b.object_task(port)
-        further = z3.Or(*[port == b.flavour_port(task, OBJECT.of(kind)) for kind in given_further_ports(x)])
+        further = z3.Or(*[z3.And(given, port == b.flavour_port(task, OBJECT.of(kind))) for kind, given in given_further_ports(x).items()])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))

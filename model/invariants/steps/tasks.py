@@ -10,7 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.invariants.steps.locality import gives_resume_port
+from sendright.model.invariants.steps.locality import gives_resume_port, resume_port
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
@@ -26,7 +26,7 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(34, "a child has clones of its parent's ports and its own")
+@step_property(34, "a child has clones of its parent's ports and its own", of_whole_calls=True)
 def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A new task's space is empty. Its self place holds its own port, its ledger places the ledgers that it draws on,
     the others what its parent's hold.
@@ -62,19 +62,21 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             yield f"its {name} ledger", forall([v.t], z3.Implies(x.new_task(v.t), drawn))
 
 
-@step_property(35, "a creation that fails makes no task")
+@step_property(35, "a creation that fails makes no task", of_whole_calls=True)
 def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """If a call fails, it makes no task and no port, except for a task's resume port."""
+    """If a call fails, it makes no task and no port. (Where suspensions are held by rights to resume ports, a caller of
+    task_suspend without room for such a right has made the port.)
+    """
     if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
         own = z3.BoolVal(False)
-        if gives_resume_port(x):  # it is there when the caller's space has no room for a right to it
-            own = v.p == x.after.flavour_port(x.k.task_behind(x.k["task"]), OBJECT.of(PortObject.TASK_RESUME))
+        if gives_resume_port(x) and x.case.code is ReturnCode.KERN_RESOURCE_SHORTAGE:
+            own = v.p == resume_port(x, x.after)
         yield "no port", forall([v.p], z3.Implies(made, own))
 
 
-@step_property(41, "a terminated task never lives again")
+@step_property(41, "a terminated task never lives again", of_whole_calls=True)
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
 
@@ -100,7 +102,8 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         held = z3.Or(x.before.srights(x.k["of"]) != 0, v.t != x.before.object_task(x.k["of"]))
         allowed = z3.If(held, rise == 0, x.after.suspend_count(v.t) == 0)
     if x.of_whole_call and x.k.profile.resume_ports:
-        gone = x.after.srights(x.after.flavour_port(v.t, OBJECT.of(PortObject.TASK_RESUME))) == 0
+        port = x.after.flavour_port(v.t, OBJECT.of(PortObject.TASK_RESUME))
+        gone = z3.And(port != v.sorts.no_port, x.after.srights(port) == 0)
         allowed = z3.Or(allowed, z3.And(gone, x.after.suspend_count(v.t) == 0))
     yield "suspensions", forall([v.t], z3.Implies(lives, allowed))
     new = z3.And(b(v.t) == LIFE.UNBORN, a(v.t) == LIFE.ALIVE)

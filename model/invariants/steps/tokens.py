@@ -19,7 +19,7 @@ from sendright.model.language.transition import (
 )
 
 
-@step_property(29, "tokens change only by the token calls")
+@step_property(29, "tokens change only by the token calls", of_whole_calls=True)
 def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A living task's tokens change only in host_security_set_task_token, presented with the host security port, and
     both at once.
@@ -51,7 +51,7 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "who changes them", forall([v.t], z3.Implies(z3.And(b.alive(v.t), changed), allowed))
 
 
-@step_property(30, "a child's tokens are its parent's or the given ones")
+@step_property(30, "a child's tokens are its parent's or the given ones", of_whole_calls=True)
 def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A new task has its parent's tokens, unless a caller that presented the host security port made it with explicit
     ones.
@@ -104,7 +104,7 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "what will be granted", forall([v.t], z3.Implies(granted, z3.And(b.sends(given), b.port(given) == port)))
 
 
-@step_property(36, "a child never has other tokens than requested")
+@step_property(36, "a child never has other tokens than requested", of_whole_calls=True)
 def never_other_tokens(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A task with explicit tokens has them from the very step in which it comes to life."""
     if x.rule == "host_security_create_task_token":

@@ -24,7 +24,7 @@ from pathlib import Path
 import platformdirs
 import z3
 
-from sendright.mach.extensions import Extension, extensions
+from sendright.mach.extensions import extensions_of_key
 from sendright.mach.own_files import Unusable, append_own, folder_in, own_folder, read_own
 from sendright.mach.user_key import key_of_user
 from sendright.model.language.sorts import Sorts, Term
@@ -227,12 +227,11 @@ def rests_on() -> str:
 
     The solver's options are part of that source. Raises ImportError if the source can't be read.
     """
-    return _rests_on(extensions())
+    return _rests_on(extensions_of_key())
 
 
 @cache
-def _rests_on(added: tuple[Extension, ...]) -> str:
-    parts = [z3.get_full_version(), sys.version, str(sys.flags.optimize)]
-    parts += [f"{one.name}\n{one.version}\n{one.digest}" for one in added]
+def _rests_on(added: bytes) -> str:
+    parts = [z3.get_full_version(), sys.version, str(sys.flags.optimize), added.hex()]
     parts += [f"{name}\n{source}" for name, source in sources(__name__).items()]
     return sha256("".join(f"{len(part)}\n{part}" for part in parts).encode()).hexdigest()
