@@ -5,7 +5,7 @@ A notification is a message on a send-once right, and uses that right up. Three 
 notification needs no request: it goes over the unused send-once right itself. If the port of the right has died, no
 notification is sent.
 
-Of a resume port the kernel itself learns when it has no senders. No message tells that.
+When a resume port has no senders left, the kernel acts itself: it sends no message.
 """
 
 from __future__ import annotations

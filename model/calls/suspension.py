@@ -157,7 +157,7 @@ def task_resume(k: Context, task: Name) -> Iterator[Case]:
     """Take back one suspension of a task. This fails if the task isn't suspended.
 
     Where ``resume_ports``, a caller may take back a suspension that another task made. If the caller has a right to the
-    task's resume port, that loses one reference; all of them, if the task isn't suspended. Source:
+    task's resume port, the call takes one reference of it. If the task isn't suspended, it takes all. Source:
     ``task_resume`` in ``kern/task.c`` of XNU 11417.
     """
     # NAMES

@@ -132,7 +132,7 @@ class Evidence:
         object.__setattr__(self, "by_profile", MappingProxyType(dict(self.by_profile)))
 
     def of(self, profile: str) -> Grounds:
-        """What it rests on in a profile; in an added one, what it rests on in the profile on which that is based."""
+        """What it rests on in a profile. In an added one: what it rests on in the profile on which that is based."""
         return self.by_profile.get(profile) or self.by_profile.get(base_of(profile), ())
 
     def under(self, own: Evidence) -> Evidence:

@@ -74,8 +74,15 @@ def evidence_of(rule: str, profile: Profile) -> dict[str, tuple[EvidenceItem, ..
 
 @cache
 def _evidence_of(rule: str, name: str) -> dict[str, tuple[EvidenceItem, ...]]:
-    profile = PROFILES[name]
-    return {case.id: tuple(sorted(_items(rule, case, profile), key=lambda item: STRENGTH[item.kind])) for case in _cases(rule, profile.name)}
+    base, found = base_of(name), {}
+    for case in _cases(rule, name):
+        if base == name or name in RULES[rule].evidence.under(case.evidence).by_profile:
+            items = [*_items(rule, case, PROFILES[name])]
+        else:  # its switches differ from the base's, so a case of the base may mean something else here
+            of_base = _evidence_of(rule, base).get(case.id, ())
+            items = [msgspec.structs.replace(item, words=f"of the profile {base}, on which {name} is based: {item.words}") for item in of_base]
+        found[case.id] = tuple(sorted(items, key=lambda item: STRENGTH[item.kind]))
+    return found
 
 
 def evidence_for(reference: str, rule: str, profile: Profile) -> tuple[EvidenceItem, ...] | None:

@@ -43,6 +43,9 @@ ASK = 2.0
 WITHOUT_WORKERS = 5.0
 """Seconds after which the work is given up if there are none."""
 
+WITHOUT_ANSWER = 8.0
+"""Seconds after which the work is given up if the scheduler doesn't answer, and no result comes."""
+
 
 class OtherSendright(Exception):
     """A worker has another version of sendright, so what it proves says nothing here. The message is one line."""
@@ -56,8 +59,8 @@ class Cluster:
     executor: Executor
     is_connected: Callable[[], bool]
     """Whether the connection to the scheduler is still the same."""
-    workers: Callable[[], int]
-    """How many workers the scheduler has; 0 if it doesn't answer."""
+    workers: Callable[[], int | None]
+    """How many workers the scheduler has; None: it doesn't answer, as it is busy or gone."""
 
 
 @contextmanager
@@ -93,20 +96,24 @@ def _needs_certificates(address: str) -> None:
 
 def _client(address: str) -> Any:
     """A client of the scheduler at ``address``. Raises NoCluster; also if Dask takes too long, which it may."""
-    made: list[Any] = []
+    made: Future[Any] = Future()
 
     def make() -> None:
         from distributed import Client
 
         try:
-            made.append(Client(address, timeout=TIMEOUT, set_as_default=False))
+            client = Client(address, timeout=TIMEOUT, set_as_default=False)
         except Exception as error:  # what it can't do, it says in many ways
-            made.append(error)
+            made.set_result(error)
+            return
+        if made.set_running_or_notify_cancel():
+            made.set_result(client)
+        else:  # nobody waits for it any more
+            client.close(timeout=1)
 
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    thread.join(2 * TIMEOUT)
-    found = made[0] if made else TimeoutError("it doesn't answer")
+    threading.Thread(target=make, daemon=True).start()
+    wait([made], 2 * TIMEOUT)
+    found = TimeoutError("it doesn't answer") if made.cancel() else made.result()
     if isinstance(found, Exception):
         words = " ".join(str(found).split()) or type(found).__name__
         raise NoCluster(f"{address}: no Dask scheduler answers there: {words} (start one, or check the address)") from found
@@ -121,11 +128,11 @@ def _silence(*names: str) -> None:
             logger.handlers[:], logger.propagate = [logging.NullHandler()], False
 
 
-def _workers(client: Any) -> int:
+def _workers(client: Any) -> int | None:
     try:
         return len(client.sync(client.scheduler.ncores, callback_timeout=ASK))
     except Exception:  # whatever goes wrong, it doesn't say
-        return 0
+        return None
 
 
 def wait_for_workers(on: Cluster) -> int:
@@ -145,9 +152,10 @@ class Watch:
 
     def __init__(self, on: Cluster) -> None:
         self._on = on
-        self._looked = self._seen = time.monotonic()
+        self._looked = self._seen = self._answered = time.monotonic()
         self.gone = f"the Dask scheduler at {on.address} is gone"
         self.idle = f"the Dask scheduler at {on.address} has had no workers for {WITHOUT_WORKERS:g} s"
+        self.silent = f"the Dask scheduler at {on.address} has not answered for {WITHOUT_ANSWER:g} s"
 
     def problem(self, something_was_done: bool = False) -> str | None:
         """What is wrong, in words; None: nothing."""
@@ -155,12 +163,16 @@ class Watch:
             return self.gone
         now = time.monotonic()
         if something_was_done:
-            self._seen = now
+            self._seen = self._answered = now
         elif now > self._looked + LOOK:
-            if self._on.workers():
-                self._seen = time.monotonic()
+            workers = self._on.workers()
             self._looked = time.monotonic()
-            if self._looked > self._seen + WITHOUT_WORKERS:
+            if workers is None:
+                return self.silent if self._looked > self._answered + WITHOUT_ANSWER else None
+            self._answered = self._looked
+            if workers:
+                self._seen = self._looked
+            elif self._looked > self._seen + WITHOUT_WORKERS:
                 return self.idle
         return None
 

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -24,13 +26,14 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.model.proof.processes import cluster as clusters
 from sendright.model.proof.processes import greeting
 from sendright.model.proof.processes.cluster import Cluster, connected, in_cluster
+from sendright.model.proof.processes.greeting import NoCluster
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.prove import prove
 
 PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
 
-def fake(executor: Executor, is_connected: bool = True, workers: int = 1) -> Cluster:
+def fake(executor: Executor, is_connected: bool = True, workers: int | None = 1) -> Cluster:
     """A cluster of threads."""
     return Cluster("tcp://there", executor, lambda: is_connected, lambda: workers)
 
@@ -96,6 +99,34 @@ def test_a_cluster_without_workers_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(clusters, "WITHOUT_WORKERS", 0.1)
     answers = dict(in_cluster(double, [1, 2], fake(_Never(), workers=0)))
     assert set(answers.values()) == {Lost("the Dask scheduler at tcp://there has had no workers for 0.1 s")}
+
+
+def test_a_scheduler_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "LOOK", 0.05)
+    monkeypatch.setattr(clusters, "WITHOUT_WORKERS", 0)
+    monkeypatch.setattr(clusters, "WITHOUT_ANSWER", 0.1)
+    answers = dict(in_cluster(double, [1, 2], fake(_Never(), workers=None)))
+    assert set(answers.values()) == {Lost("the Dask scheduler at tcp://there has not answered for 0.1 s")}
+
+
+def test_a_client_that_comes_too_late_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up, closed = threading.Event(), threading.Event()
+
+    class Late:
+        def __init__(self, *_: object, **__: object) -> None:
+            given_up.wait(60)
+
+        def close(self, timeout: float) -> None:
+            closed.set()
+
+    distributed = ModuleType("distributed")
+    distributed.Client = Late  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "distributed", distributed)
+    monkeypatch.setattr(clusters, "TIMEOUT", 0.01)
+    with pytest.raises(NoCluster, match="it doesn't answer"):
+        clusters._client("tcp://there")
+    given_up.set()
+    assert closed.wait(60)
 
 
 def test_what_is_left_is_cancelled() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from support.places import ROOT
 
+from sendright.mach.kernel.profile_files import add_profile, profile_from, remove_profile
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, XNU, XNU_792, Profile
 from sendright.mach.results.evidence import STRENGTH, EvidenceKind
 from sendright.model.language.evidence import NONE, SOURCES, SUITES, decided, in_all_profiles, page, ran, read, rests_on, suite
@@ -151,3 +152,17 @@ def test_nothing_is_cited_that_is_not_shipped() -> None:
     for path in [*code, *pages]:
         found = NOT_SHIPPED.search(" ".join(path.read_text("utf-8").split()))
         assert found is None, f"{path}: {found[0] if found else ''}"
+
+
+def test_an_added_profile_says_whose_evidence_it_shows() -> None:
+    mine = profile_from({"name": "mine", "based_on": "gnumach", "resume_at_zero_code": "KERN_SUCCESS"})
+    try:
+        add_profile(mine)
+        of_base, found = evidence_of("task_resume", GNUMACH), evidence_of("task_resume", mine)
+    finally:
+        remove_profile("mine")
+    resumed = "KERN_SUCCESS/one suspension is taken back"
+    assert [item.words for item in found[resumed]] == [f"of the profile gnumach, on which mine is based: {item.words}" for item in of_base[resumed]]
+    changed = "KERN_SUCCESS/the task is not suspended"
+    assert changed not in of_base
+    assert found[changed] == (), "no kernel was seen to do this"
