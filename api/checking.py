@@ -102,6 +102,5 @@ def checked_result(subject: Subject, limited: Profile, *, database: ExampleDatab
     earlier = EarlierFailures(settings().database if isinstance(database, _Own) else database, subject.label, limited)
     first = witnessed_calls(limited)
     result = run_check(subject.build, Oracle, limited, earlier=earlier.runs, first=first, exact_limits=True, **options)
-    failing = [trace for trace in (result.failure, *(other.failure for other in result.others)) if trace is not None]
-    earlier.replace(result.examples, failing)
+    earlier.update(result)
     return result

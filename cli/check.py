@@ -44,7 +44,6 @@ from sendright.cli.specification import keep_specification
 from sendright.cli.streams import complain, show, show_json
 
 if TYPE_CHECKING:
-    from sendright.mach.results.checks import CheckResult
     from sendright.mach.state.trace import Trace
     from sendright.properties.checking.own_database import OwnDatabase
 
@@ -136,7 +135,7 @@ def check(
     from sendright.model.execution.oracle import Oracle
     from sendright.model.execution.witnesses import witnessed_calls
     from sendright.properties.check import check as run_check
-    from sendright.properties.checking.earlier_failures import EarlierFailures
+    from sendright.properties.checking.earlier_failures import EarlierFailures, failing_runs
     from sendright.properties.distribution.pool import WorkersDied
     from sendright.reports.rerun import Rerun, script_text
     from sendright.reports.write import scripts
@@ -166,10 +165,10 @@ def check(
             )
     except WorkersDied as error:
         raise NotThere(str(error)) from error
-    if kept is None and why_not and _failing(result):
+    if kept is None and why_not and failing_runs(result):
         complain(f"failing runs are not kept: {why_not}")
     try:
-        earlier.replace(result.examples, _failing(result))
+        earlier.update(result)
     except OSError as error:
         where = "" if kept is None else f"{kept.folder}: "
         complain(f"failing runs are not kept: {where}{error.strerror or error} (make it writable, or choose another folder with --database)")
@@ -193,11 +192,6 @@ def _database(folder: Path | None) -> tuple[OwnDatabase | None, str]:
         if folder is not None:
             raise BadInput(f"--database: {error}") from error
         return None, str(error)
-
-
-def _failing(result: CheckResult) -> list[Trace]:
-    first = [result.failure] if result.failure is not None and result.failure.violations else []
-    return [*first, *(other.failure for other in result.others)]
 
 
 def _list_faults(json: bool) -> int:

@@ -213,6 +213,8 @@ class _Checker:
         self.continues_after: tuple[ViolationKind, ...] = ()
         """Kinds of violations after which the check continues."""
         self.most_ways = MOST_WAYS
+        self.passed: list[int] = []
+        """The numbers of the runs, from 0, that passed to their end, among those that failed earlier."""
         self.hangs = 0
         """Number of runs that hung."""
         self.over = False
@@ -334,6 +336,8 @@ class _Checker:
             self.over = self.over or found.violation.kind not in self.continues_after or too_many
         if self.time_is_up and found.violation is None:
             return  # it was cut short
+        if found.ended and self.runs < len(self.earlier):
+            self.passed.append(self.runs)
         self.runs += 1
         self.calls += found.calls
         for call, codes in found.codes.items():
@@ -354,6 +358,7 @@ class _Checker:
         """The result of the check."""
         traces = [found.trace for _, found in minimized]
         first = minimized[0] if minimized else None
+        failed_again = [failing.run - 1 for failing, _ in minimized if failing.run <= len(self.earlier)]
         return CheckResult(
             verdict=self._verdict(traces, interrupted),
             implementation=self.implementation.name,
@@ -379,6 +384,7 @@ class _Checker:
             not_modelled=dict(self.not_modelled.most_common()),
             interrupted=interrupted,
             earlier=len(self.earlier),
+            earlier_settled=tuple(sorted({*self.passed, *failed_again})),
             planned=self.planned,
             time_is_up=self.time_is_up,
             message="" if first is None else _message(*first, len(self.earlier)),

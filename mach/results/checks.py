@@ -65,6 +65,10 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
     earlier: int = 0
     """How many runs that failed in earlier checks were tried first."""
+    earlier_settled: tuple[int, ...] = ()
+    """Which of these, from 0, need not be kept: they passed to their end, or a failing run of this result was made from
+    them.
+    """
     planned: int = 0
     """How many runs there would have been, if nothing had failed and nothing had stopped the check; 0: not known."""
     baseline: BaselineUse | None = None

@@ -10,7 +10,7 @@ calls of an entry can do no more than random calls can.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from hypothesis.database import ExampleDatabase
 
 from sendright.mach.json_text import read_json
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.results.checks import CheckResult
 from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
 from sendright.mach.state.trace import LIMITS, Trace
 from sendright.properties.checking.runs import EarlierRun
@@ -54,17 +55,25 @@ class EarlierFailures:
         """The runs, the shortest first."""
         return list(self._entries.values())
 
-    def replace(self, tried: int, failing: Iterable[Trace]) -> None:
-        """After a check that tried the first ``tried`` of ``runs``: keep what fails now, and forget the runs that were
-        tried and aren't among that. Raises OSError if the database can't be written to and says so."""
+    def update(self, result: CheckResult) -> None:
+        """After a check that tried ``runs``: keep what fails now, and forget the runs that are settled. Raises OSError
+        if the database can't be written to and says so.
+        """
         if self._database is None:
             return
-        kept = {_entry(trace) for trace in failing if 0 < len(trace.steps) <= MOST_CALLS}
+        kept = {_entry(trace) for trace in failing_runs(result) if 0 < len(trace.steps) <= MOST_CALLS}
         for entry in kept:
             self._database.save(self.key, entry)
-        for entry in list(self._entries)[:tried]:
-            if entry not in kept:
-                self._database.delete(self.key, entry)
+        tried = list(self._entries)
+        for number in result.earlier_settled:
+            if tried[number] not in kept:
+                self._database.delete(self.key, tried[number])
+
+
+def failing_runs(result: CheckResult) -> list[Trace]:
+    """The runs of a check that failed, minimized."""
+    first = [result.failure] if result.failure is not None and result.failure.violations else []
+    return [*first, *(other.failure for other in result.others)]
 
 
 def _entry(trace: Trace) -> bytes:

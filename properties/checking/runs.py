@@ -65,6 +65,8 @@ class RunFound:
     """The run, if it failed or if all traces are wanted."""
     violation: Violation | None = None
     """The first violation, if it failed."""
+    ended: bool = False
+    """Nothing cut the run short, neither a violation nor the end of the check."""
 
 
 class Runner:
@@ -102,6 +104,7 @@ class Runner:
                 run.boot()
                 self._calls_of(planned)(run, found)
                 run.finish()
+                found.ended = True
         except Violated as broken:
             found.violation = broken.violation
         finally:

@@ -12,6 +12,7 @@ from hypothesis.database import InMemoryExampleDatabase
 from sendright.impl.faults import FAULTS
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.profiles import MANUAL, OSF
+from sendright.mach.results.checks import CheckResult, OtherFailure
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.trace import Trace
 from sendright.model.execution.oracle import Oracle
@@ -31,8 +32,16 @@ def failing() -> Trace:
 @pytest.fixture
 def database(failing: Trace) -> InMemoryExampleDatabase:
     made = InMemoryExampleDatabase()
-    earlier(made).replace(0, [failing])
+    earlier(made).update(result_of(failing))
     return made
+
+
+def result_of(*failing: Trace, settled: tuple[int, ...] = ()) -> CheckResult:
+    """The result of a check in which these runs failed."""
+    nothing: dict[str, Any] = {"seed": 0, "examples": 0, "calls": 0, "seconds": 0, "codes": {}, "cases_reached": {}, "cases_missed": ()}
+    passed = CheckResult(verdict=Verdict.PASSED, implementation="kernel", profile="manual", **nothing)
+    others = tuple(OtherFailure(failure=trace, script={}, message="") for trace in failing[1:])
+    return msgspec.structs.replace(passed, failure=failing[0] if failing else None, others=others, earlier_settled=settled)
 
 
 def earlier(database: InMemoryExampleDatabase) -> EarlierFailures:
@@ -62,18 +71,37 @@ def test_an_earlier_failure_is_tried_first(database: InMemoryExampleDatabase, fa
     assert (mended.verdict, mended.examples) == (Verdict.PASSED, 3)
 
 
-def test_what_fails_no_more_is_forgotten_if_it_was_tried(database: InMemoryExampleDatabase, failing: Trace) -> None:
-    earlier(database).replace(0, [])
+def test_only_what_is_settled_is_forgotten(database: InMemoryExampleDatabase, failing: Trace) -> None:
+    earlier(database).update(result_of())
     assert len(earlier(database).runs) == 1
-    earlier(database).replace(1, [failing])
+    earlier(database).update(result_of(failing, settled=(0,)))
     assert len(earlier(database).runs) == 1
-    earlier(database).replace(1, [])
+    earlier(database).update(result_of(settled=(0,)))
     assert earlier(database).runs == []
+
+
+def test_a_run_that_fails_again_beside_another_is_kept(database: InMemoryExampleDatabase, failing: Trace) -> None:
+    """Of each kind of failure only the first run is minimized and reported. The others still fail."""
+    longer = result_of(msgspec.structs.replace(failing, steps=(failing.steps[0], *failing.steps)))
+    earlier(database).update(longer)
+    runs = earlier(database).runs
+    assert len(runs) == 2
+    result = check(WRONG, Oracle, MANUAL, 2, 5, earlier=runs, keep_going=True)
+    assert result.earlier_settled == (0,)
+    earlier(database).update(result)
+    assert len(earlier(database).runs) == 2
+
+
+def test_a_run_that_is_cut_short_is_kept(database: InMemoryExampleDatabase) -> None:
+    result = check(ReferenceKernel, Oracle, MANUAL, 2, 5, earlier=earlier(database).runs, max_seconds=0)
+    assert (result.time_is_up, result.earlier_settled) == (True, ())
+    passed = check(ReferenceKernel, Oracle, MANUAL, 2, 5, earlier=earlier(database).runs)
+    assert passed.earlier_settled == (0,)
 
 
 def test_without_a_database_nothing_is_kept(failing: Trace) -> None:
     nothing = EarlierFailures(None, "kernel", MANUAL)
-    nothing.replace(0, [failing])
+    nothing.update(result_of(failing))
     assert nothing.runs == []
 
 
@@ -85,7 +113,8 @@ def test_kernels_profiles_and_limits_have_their_own(database: InMemoryExampleDat
 
 def test_the_shortest_are_tried_first_and_not_too_many(database: InMemoryExampleDatabase, failing: Trace) -> None:
     lengths = range(2, MOST + 5)
-    earlier(database).replace(0, [msgspec.structs.replace(failing, steps=failing.steps * length) for length in lengths])
+    longer = [msgspec.structs.replace(failing, steps=failing.steps * length) for length in lengths]
+    earlier(database).update(result_of(*longer))
     runs = earlier(database).runs
     assert len(runs) == MOST
     assert [len(run) for run in runs] == sorted(len(run) for run in runs)
