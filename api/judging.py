@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +18,7 @@ from sendright.mach.results.verdicts import Verdict
 from sendright.mach.signatures import SIGNATURES, with_defaults
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step, Trace
+from sendright.mach.suggestions import unknown_call
 from sendright.properties.runs.judged_run import Violated
 from sendright.properties.runs.run import CALL_SECONDS
 from sendright.properties.runs.run import Run as WholeRun
@@ -154,8 +154,7 @@ def _call(call: str | Call, arguments: dict[str, Any], profile: Profile) -> Call
     made = Call(call, arguments) if isinstance(call, str) else call
     signature = SIGNATURES.get(made.name)
     if signature is None:
-        near = get_close_matches(made.name, SIGNATURES, 1)
-        raise BadInput(f"unknown call {made.name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists them)")
+        raise BadInput(unknown_call(made.name))
     if arguments and not isinstance(call, str):
         raise BadInput(f"{made.name}: a Call has its arguments already (leave out {', '.join(arguments)})")
     names = [argument.name for argument in signature.arguments]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.results.baselines import Accepted, Baseline
+from sendright.mach.suggestions import did_you_mean
 
 FORMAT = "sendright-baseline/1"
 LARGEST = 4 << 20
@@ -90,5 +90,5 @@ def _day(value: object, wrong: Any) -> str:
 
 def unknown_key(key: str, known: tuple[str, ...] | list[str]) -> str:
     """That ``key`` isn't known, and the nearest one that is."""
-    near = get_close_matches(key, known, 1, 0.5)
-    return f"unknown key {key!r}: {f'did you mean {near[0]}?' if near else 'choose ' + ', '.join(sorted(known))}"
+    choice = f"choose {', '.join(sorted(known))}"
+    return f"unknown key {key!r}: {did_you_mean(key, known, choice, 0.5)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.suggestions import unknown_call
 
 
 def calls(
@@ -51,6 +51,5 @@ def calls(
 def known_call(command: str, name: str) -> str:
     """``name``, if there is such a call. Raises BadInput, with a message that begins with ``command``."""
     if name not in SIGNATURES:
-        near = get_close_matches(name, SIGNATURES, 1)
-        raise BadInput(f"{command}: unknown call {name!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)")
+        raise BadInput(f"{command}: {unknown_call(name)}")
     return name

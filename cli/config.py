@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from sendright.cli.bad_input import BadInput
 from sendright.cli.configuration import nearest_file, options_of, read_configuration
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json, write
+from sendright.mach.suggestions import did_you_mean
 from sendright.reports.escape import one_line
 
 
@@ -43,8 +43,7 @@ def config(
     commands: Mapping[str, Any] = context.parent.command.commands  # type: ignore[attr-defined]
     for name in names or ():
         if name not in commands:
-            near = get_close_matches(name, commands, 1)
-            raise BadInput(f"config: no command {name!r} ({f'did you mean {near[0]}?' if near else 'see sendright --help'})")
+            raise BadInput(f"config: no command {name!r} ({did_you_mean(name, commands, 'see sendright --help')})")
     found = read_configuration(nearest_file(Path.cwd()), commands)
     options = {name: {parameter.name: option for option, parameter in options_of(commands[name])} for name in names or commands}
     rows = [

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import PurePath
 from types import ModuleType
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sendright.cli.bad_input import BadInput
 from sendright.cli.plugins import profile_given
 from sendright.mach.kernel.adapters import ADAPTERS
+from sendright.mach.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from sendright.mach.kernel.implementation import Implementation
@@ -102,8 +102,7 @@ def _faulty(name: str) -> Callable[[], Implementation]:
     from sendright.impl.faults import FAULTS
 
     if name not in FAULTS:
-        near = get_close_matches(name, FAULTS, 1)
-        raise BadInput(f"--fault: unknown fault {name!r} ({f'did you mean {near[0]}? ' if near else ''}see sendright check --list-faults)")
+        raise BadInput(f"--fault: unknown fault {name!r} ({did_you_mean(name, FAULTS, 'see sendright check --list-faults')})")
     return FAULTS[name].kernel
 
 
@@ -113,11 +112,11 @@ def _imported(path: str) -> Callable[[], Implementation]:
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
         known = "".join(f"{each!r}, " for each in ("reference", "gnumach", *ADAPTERS))
-        near = get_close_matches(path, ADAPTERS, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise BadInput(f"--sut: {path!r} is neither {known}'stdio:PROGRAM' nor an import path ({meant}write that as package.module:Class)")
+        meant = did_you_mean(path, ADAPTERS, "write that as package.module:Class")
+        raise BadInput(f"--sut: {path!r} is neither {known}'stdio:PROGRAM' nor an import path ({meant})")
     if module_name.endswith(".py"):
-        raise BadInput(f"--sut: {path}: this is a file (name the module, without .py: {PurePath(module_name).stem}:{name})")
+        module = ".".join(part for part in PurePath(module_name).with_suffix("").parts if part.isidentifier())
+        raise BadInput(f"--sut: {path}: this is a file (name the module, without .py: {module}:{name})")
     return _isolated(path, partial(_built, module_name, name))
 
 
@@ -157,8 +156,7 @@ def _member(module: ModuleType, name: str) -> Any:
     from sendright.properties.runs.isolation import NotBuilt
 
     if not hasattr(module, name):
-        near = get_close_matches(name, vars(module), 1)
-        meant = f"did you mean {near[0]}?" if near else "name a class that can be called without arguments"
+        meant = did_you_mean(name, vars(module), "name a class that can be called without arguments")
         raise NotBuilt(f"module {module.__name__} has no {name} ({meant})")
     return getattr(module, name)
 

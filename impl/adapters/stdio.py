@@ -21,6 +21,7 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import LIMITS
 from sendright.mach.state.view import View
+from sendright.mach.suggestions import unknown_call
 
 _T = TypeVar("_T")
 
@@ -82,7 +83,7 @@ class StdioProgram:
             raise CantStart(str(error)) from error
         unknown = sorted((hello.capabilities.calls or frozenset()) - SIGNATURES.keys())
         if unknown:
-            raise CantStart(f"its capabilities list {', '.join(unknown)}, which isn't the name of a call (see sendright calls)")
+            raise CantStart(f"its capabilities list an {unknown_call(unknown[0])}")
         self.name = hello.name
         self.capabilities = hello.capabilities
         self._seconds = hello.capabilities.seconds or USUAL_SECONDS

@@ -6,7 +6,6 @@ import linecache
 import os
 import traceback
 from collections.abc import Iterator
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.view import View
+from sendright.mach.suggestions import unknown_call
 
 
 class Implementation(Protocol):
@@ -53,8 +53,7 @@ def why_unusable(kernel: object) -> str:
         return f"has no {', '.join(missing)} (docs/plug-in-your-kernel.md says what a kernel has)"
     for call in sorted(capabilities_of(kernel).calls or ()):
         if call not in SIGNATURES:
-            near = get_close_matches(call, SIGNATURES, 1)
-            return f"has an unknown call in its capabilities, {call!r} ({f'did you mean {near[0]}? ' if near else ''}sendright calls lists all)"
+            return f"has capabilities that list an {unknown_call(call)}"
     return ""
 
 

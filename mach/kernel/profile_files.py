@@ -17,8 +17,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cache, partial
 from hashlib import sha256
@@ -31,6 +30,7 @@ from sendright.mach.extensions import Extension, PluginError, tell
 from sendright.mach.kernel.bases import base_of, forget_base, set_base
 from sendright.mach.kernel.profiles import OWN_PROFILES, PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.suggestions import did_you_mean, unknown_call
 
 SUFFIX = ".toml"
 FILE_LIMIT = 1 << 20
@@ -82,16 +82,14 @@ def profile_from(table: Mapping[str, object]) -> Profile:
     if name.endswith(SUFFIX):
         raise PluginError(f"name: {name!r} ends like a file (leave out {SUFFIX})")
     if not isinstance(based_on, str) or based_on not in PROFILES:
-        near = get_close_matches(based_on, PROFILES, 1) if isinstance(based_on, str) else []
-        raise PluginError(f"based_on: must name a profile{_meant(near)}: choose one of {', '.join(PROFILES)}")
+        raise PluginError(f"based_on: must name a profile{_meant(str(based_on), PROFILES)}: choose one of {', '.join(PROFILES)}")
     hints = _switches()
     changed: dict[str, object] = {}
     for key, value in table.items():
         if key == "based_on":
             continue
         if key not in hints:
-            near = get_close_matches(key, [*hints, *_NOT_SWITCHES], 1)
-            raise PluginError(f"unknown switch {key!r}{_meant(near)} (sendright profiles --json lists the switches)")
+            raise PluginError(f"unknown switch {key!r}{_meant(key, [*hints, *_NOT_SWITCHES])} (sendright profiles --json lists the switches)")
         changed[key] = _value(key, hints[key], value)
     title = changed.get("title", f"{name}, based on {based_on}")
     profile = msgspec.structs.replace(PROFILES[based_on], **{**changed, "title": title, "based_on": base_of(based_on)})
@@ -99,8 +97,9 @@ def profile_from(table: Mapping[str, object]) -> Profile:
     return profile
 
 
-def _meant(near: list[str]) -> str:
-    return f" (did you mean {near[0]}?)" if near else ""
+def _meant(given: str, known: Iterable[str]) -> str:
+    meant = did_you_mean(given, known)
+    return f" ({meant})" if meant else ""
 
 
 @cache
@@ -162,7 +161,7 @@ def _wrong(hint: Any, value: object, error: Exception) -> str:
     given = [each for each in _flat(value) if isinstance(each, str) and each not in members]
     if members and given:
         choice = ", ".join(members) if len(members) <= 12 else "its values"
-        return f"{given[0]!r} is none of {choice}{_meant(get_close_matches(given[0], members, 1))}"
+        return f"{given[0]!r} is none of {choice}{_meant(given[0], members)}"
     return words[:1].lower() + words[1:]
 
 
@@ -182,12 +181,11 @@ def _fits(profile: Profile) -> None:
     for switch in ("lacks", "wrapped_calls", "looks_up_both", "own_calls_are_traps"):
         for call in sorted(getattr(profile, switch)):
             if call not in SIGNATURES:
-                raise PluginError(f"{switch}: unknown call {call!r}{_meant(get_close_matches(call, SIGNATURES, 1))} (sendright calls lists them)")
+                raise PluginError(f"{switch}: {unknown_call(call)}")
     arguments = [f"{call.name}.{argument.name}" for call in SIGNATURES.values() for argument in call.arguments]
     for name in sorted(profile.lacks_arguments):
         if name not in arguments:
-            near = get_close_matches(name, arguments, 1)
-            raise PluginError(f"lacks_arguments: unknown argument {name!r}{_meant(near)} (write it as call.argument)")
+            raise PluginError(f"lacks_arguments: unknown argument {name!r}{_meant(name, arguments)} (write it as call.argument)")
     known = PROFILES["manual"].bootstrap_names
     for name in profile.bootstrap_names:
         if name not in known or profile.bootstrap_names.count(name) > 1:

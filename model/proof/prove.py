@@ -20,6 +20,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.results.checks import Obligation, ProofResult
 from sendright.mach.results.verdicts import Verdict, combine
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.suggestions import unknown_call
 from sendright.model import calls as _declared  # noqa: F401 - declares the rules
 from sendright.model.language.rule import RULES, Context
 from sendright.model.language.sequences import rules_of
@@ -50,7 +51,7 @@ def proof_tasks(profile: Profile, calls: Sequence[str] | None = None, invariants
         if call in RULES and call not in SIGNATURES:
             continue
         if call not in SIGNATURES:
-            raise UnknownSelection(f"unknown call {call!r}: see sendright calls")
+            raise UnknownSelection(unknown_call(call))
         if not profile.serves(call):
             raise UnknownSelection(f"the profile {profile.name} doesn't serve {call}")
     titles = known_invariants()

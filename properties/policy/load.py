@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sendright.mach.files import CantRead, read_regular
+from sendright.mach.suggestions import did_you_mean
 from sendright.model.policy.policy import NEVER_FOR_ANY_TASK, OF_RIGHTS, ROLES, Authority, Edge, Policy, Where, complete
 
 FORMAT = "sendright-policy/1"
@@ -294,5 +294,5 @@ class _Reader:
 
 
 def _near(word: object, known: Iterable[str]) -> str:
-    near = get_close_matches(str(word), list(known), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    meant = did_you_mean(repr(str(word)), map(repr, known))
+    return f" ({meant})" if meant else ""

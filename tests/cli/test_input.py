@@ -262,9 +262,10 @@ def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFi
     ("sut", "words"),
     [
         ("some_kernels.py:Whole", "this is a file (name the module, without .py: some_kernels:Whole)"),
+        ("./mine/some_kernels.py:Whole", "this is a file (name the module, without .py: mine.some_kernels:Whole)"),
         ("some_kernels:Whoel", "module some_kernels has no Whoel (did you mean Whole?)"),
         ("some_kernels:Bootless", "has no boot(profile) (docs/plug-in-your-kernel.md says what a kernel has)"),
-        ("some_kernels:Misspelt", "has an unknown call in its capabilities, 'mach_port_alocate' (did you mean mach_port_allocate?"),
+        ("some_kernels:Misspelt", "has capabilities that list an unknown call 'mach_port_alocate' (did you mean mach_port_allocate?"),
         ("some_kernel:Whole", "No module named 'some_kernel'"),
     ],
 )

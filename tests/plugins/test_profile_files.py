@@ -56,7 +56,7 @@ def test_switches_of_every_kind_are_read(tmp_path: Path) -> None:
         (HEAD + "many_sets = 1", "many_sets: expected `bool`, got `int`"),
         (HEAD + 'null_parent_code = "KERN_INVALID_TSK"', "(did you mean KERN_INVALID_TASK?)"),
         (HEAD + 'host_self = "SLOTS"', "'SLOTS' is none of"),
-        (HEAD + 'lacks = ["mach_port_renam"]', "unknown call 'mach_port_renam' (did you mean mach_port_rename?)"),
+        (HEAD + 'lacks = ["mach_port_renam"]', "unknown call 'mach_port_renam' (did you mean mach_port_rename? sendright calls lists all)"),
         (HEAD + 'lacks_arguments = ["task_create.ledger"]', "(did you mean task_create.ledgers?)"),
         (HEAD + 'bootstrap_names = ["root"]', "bootstrap_names: 'root' is unknown"),
         (HEAD + "processes = 5", "processes: 5 is more than boot_tasks"),

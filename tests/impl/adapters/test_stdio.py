@@ -181,7 +181,10 @@ def test_states_without_form(tmp_path: Path, shown: str, words: str) -> None:
         ("{}", "missing required field `name`"),
         ('{"name": "x", "protocol": "other/2"}', f"speaks 'other/2', and needs to speak {PROTOCOL}"),
         ('{"error": "unknown version"}', f"and it needs to speak {PROTOCOL}"),
-        ('{"name": "x", "capabilities": {"calls": ["mach_port_alocate"]}}', "mach_port_alocate, which isn't the name of a call"),
+        (
+            '{"name": "x", "capabilities": {"calls": ["mach_port_alocate"]}}',
+            "its capabilities list an unknown call 'mach_port_alocate' (did you mean mach_port_allocate?",
+        ),
         ('{"name": "x", "capabilities": {"shows": ["colour"]}}', "Invalid enum value 'colour'"),
     ],
 )
