@@ -13,6 +13,7 @@ import pytest
 
 from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach import extensions
 from sendright.mach.kernel.profiles import MANUAL, PROFILES
 from sendright.mach.results.checks import CheckResult
 from sendright.model.execution import kept, property_check, system
@@ -225,6 +226,26 @@ def test_rules_and_invariants_from_elsewhere_are_not_kept() -> None:
         assert mine.kept is None
         assert mine.cases[0].functions
     assert not [*folder().glob("*.code")]
+
+
+def test_code_is_kept_for_the_same_plugins() -> None:
+    """A plugin may wrap a rule of the specification so that it looks like the specification's own."""
+
+    def keep_or_find(value: int | None = None) -> object:
+        with kept_specification():
+            file = code_file("a profile")
+            assert file is not None
+            if value is not None:
+                file.keep("a rule", value)
+            return file.get("a rule")
+
+    keep_or_find(1)
+    plugin = extensions.Extension("wraps", "1", "wraps", (), "digest")
+    with pytest.MonkeyPatch.context() as with_plugin:
+        with_plugin.setattr(extensions, "_told", {("wraps", "wraps"): (plugin, lambda: None)})
+        assert keep_or_find() is None
+        keep_or_find(2)
+    assert keep_or_find() == 1
 
 
 def test_the_folder_does_not_grow_for_ever(tmp_path: Path) -> None:
