@@ -18,7 +18,7 @@ from sendright.model.language.memo import memoized
 from sendright.model.language.release import the_same_choices
 from sendright.model.language.rule import Case, Context
 from sendright.model.language.sorts import LIFE, STAGE, Term
-from sendright.model.language.state import FIELDS, Add, After, Field, State, Store, Sweep, Tally, Update, sort_named
+from sendright.model.language.state import FIELDS, Add, After, Field, State, Store, Sweep, Tally, Update, sort_named, unknown_state
 from sendright.model.language.step_property import forall
 from sendright.model.language.term_walk import address_of, declarations_in, has_quantifiers
 from sendright.model.language.transition import Transition
@@ -47,7 +47,7 @@ class Twins:
         self.seen = {name: memoized(seen(self.sight)) for name, seen in SEEN.items()}
         self.open: dict[int, Term] = {}
         """The conditions under which the second state is the first one, where that isn't plain."""
-        self.raw = State.arbitrary(v.sorts, OTHER)
+        self.raw = unknown_state(v.sorts, OTHER)
         raw = {name: field(*self.point(name)) for name, field in self.raw.fields.items()}
         self._declared = {address_of(term.decl()): name for name, term in raw.items()}
         known = FIELDS.keys() - (apart or ())

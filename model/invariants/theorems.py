@@ -32,7 +32,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.mentions import without_quantifiers
 from sendright.model.language.rule import CREATION_RESUMED, LOOK_AT_NAME, RULES, Case, Context, effective_guards
 from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
-from sendright.model.language.state import FIELDS, After, State, sort_named
+from sendright.model.language.state import FIELDS, After, State, sort_named, unknown_state
 from sendright.model.language.step_property import IN_PROGRESS, forall
 from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import SUSPENSION, Transition
@@ -314,7 +314,7 @@ def names_are_local(k: Context) -> Iterator[tuple[str, list[Term], list[Term]]]:
         involved.append(k.task_behind(k["control"]))
     if "message" in parameters:
         involved.append(b.object_task(b.port(S.destination_slot(k["message"]))))
-    elsewhere = State.arbitrary(k.sorts, "_elsewhere")
+    elsewhere = unknown_state(k.sorts, "_elsewhere")
 
     def foreign(slot: Term) -> Term:
         return z3.And(S.is_name_slot(slot), *[S.space(slot) != task for task in involved])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -187,11 +187,12 @@ FIELDS: dict[str, FieldDeclaration] = {
 }
 
 
+_OF_ALL_SYSTEMS = {"Int": z3.IntSort(), "Bool": z3.BoolSort(), **{each.sort.name(): each.sort for each in NUMBERED_ENUMERATIONS}}
+
+
 def sort_named(sorts: Sorts, name: str) -> Any:
     """The z3 sort that a field declaration calls ``name``."""
-    fixed = {"Int": z3.IntSort(), "Bool": z3.BoolSort()}
-    fixed |= {enumeration.sort.name(): enumeration.sort for enumeration in NUMBERED_ENUMERATIONS}
-    return fixed[name] if name in fixed else getattr(sorts, name)
+    return _OF_ALL_SYSTEMS[name] if name in _OF_ALL_SYSTEMS else getattr(sorts, name)
 
 
 class Store(msgspec.Struct, frozen=True):
@@ -327,6 +328,12 @@ class Argued(msgspec.Struct, frozen=True):
     provided: tuple[Term, ...]
     of_any: bool = False
     """Every choice satisfies them."""
+
+
+@lru_cache(maxsize=8)
+def unknown_state(sorts: Sorts, tag: str) -> State:
+    """``State.arbitrary``, the same one each time, so that its terms are made once."""
+    return State.arbitrary(sorts, tag)
 
 
 class After(State):

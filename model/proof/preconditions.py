@@ -58,7 +58,7 @@ from sendright.model.language.sequences import (
     rules_of,
 )
 from sendright.model.language.sorts import KIND, UNBOUNDED, WAIT, Term
-from sendright.model.language.state import After, Field, State, sort_named
+from sendright.model.language.state import After, Field, State, sort_named, unknown_state
 from sendright.model.language.terms import Sort
 from sendright.model.proof.any_state import ANY_STATE, ANYTHING, held_by_any_state
 from sendright.model.proof.hints import Hints
@@ -383,7 +383,7 @@ def after_copying(before: State, step: _Step, between: list[_Step]) -> State:
     others = [step] if step.run.within else []
     if not copied and not others:
         return before
-    message, unknown = step.run.arguments["message"], State.arbitrary(UNBOUNDED, "@later")
+    message, unknown = step.run.arguments["message"], unknown_state(UNBOUNDED, "@later")
     if not all(each.run.arguments["message"].eq(message) for each in copied):
         return unknown
 
