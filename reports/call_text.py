@@ -30,9 +30,9 @@ from sendright.mach.abi.rights import (
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
-from sendright.mach.state.snapshot import Slot, entry_in_words
+from sendright.mach.state.snapshot import Entry, Slot, entry_in_words
 from sendright.mach.state.trace import Step
-from sendright.reports.history import Moment
+from sendright.reports.history import USER_PORT, Moment
 
 _ELEMENTS = {0: "its size", 1: "the sequence number", 2: "the security token", 3: "the audit token", 4: "the context", 7: "the labels"}
 _AUDIT_WORDS = ("auid", "euid", "egid", "ruid", "rgid", "pid", "asid", "pidversion")
@@ -153,8 +153,19 @@ def _denoted(moment: Moment, task: int | None, name: Any, after: bool = False) -
     entry = _entry(moment.after if after else moment.before, task, name)
     if entry is None:
         return f"denotes nothing in t{task}'s space"
-    words = entry_in_words(entry)
-    return f"{words} ({moment.ports.get(entry.port, 'user port')})" if entry.port is not None else words
+    return f"{right_in_words(entry, moment)}{'' if entry.port is None or _stands_for(entry, moment) else f' ({USER_PORT})'}"
+
+
+def right_in_words(entry: Entry, moment: Moment) -> str:
+    """``entry`` for readers, with what its port stands for: "send right to port 7, 1 user reference (task t0)"."""
+    what = _stands_for(entry, moment)
+    return f"{entry_in_words(entry)} ({what})" if what else entry_in_words(entry)
+
+
+def _stands_for(entry: Entry, moment: Moment) -> str:
+    """The kernel object behind the right's port; empty if there is none."""
+    what = "" if entry.port is None else moment.ports.get(entry.port, USER_PORT)
+    return "" if what == USER_PORT else what
 
 
 def _output(moment: Moment, name: str, type_: OutputType | None, value: Any) -> Named:

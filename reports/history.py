@@ -16,6 +16,9 @@ from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
 from sendright.mach.state.trace import Step, Trace
 
+USER_PORT = "user port"
+"""What a port is that stands for no kernel object."""
+
 
 class Moment(msgspec.Struct, frozen=True):
     """The rights around one step."""
@@ -91,7 +94,7 @@ def _ports(trace: Trace) -> dict[int, str]:
         for change in step.changes:
             for port in (change.before.port, change.after.port):
                 if port is not None:
-                    known.setdefault(port, "user port")
+                    known.setdefault(port, USER_PORT)
     for step in trace.steps:
         if step.call == "ledger_create":
             new_name = Slot("name", step.task, step.outputs.get("new_ledger", -1))
@@ -122,7 +125,7 @@ def port_words(object_: PortObject, task: int | None) -> str:
         return f"task t{task}"
     if object_ in FURTHER_TASK_PORTS:
         return f"{object_.name.lower().removeprefix('task_')} port of " + ("a task" if task is None else f"task t{task}")
-    return "user port" if object_ is PortObject.NONE else object_.name
+    return USER_PORT if object_ is PortObject.NONE else object_.name
 
 
 def slot_words(slot: Slot) -> str:

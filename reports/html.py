@@ -16,11 +16,11 @@ from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.checks import CheckResult, ProofResult, ReplayResult
 from sendright.mach.results.policies import PolicyResult
 from sendright.mach.results.verdicts import Verdict
-from sendright.mach.state.snapshot import Difference, Port, Snapshot, entry_in_words
+from sendright.mach.state.snapshot import Difference, Port, Snapshot
 from sendright.mach.state.trace import Trace
 from sendright.mach.state.view import NOT_SHOWN, ViewPart, hidden_in_words, ports_in_view
 from sendright.reports import policy
-from sendright.reports.call_text import Named, arguments_in_words, outputs_in_words
+from sendright.reports.call_text import Named, arguments_in_words, outputs_in_words, right_in_words
 from sendright.reports.counterexample import run_to
 from sendright.reports.document import document
 from sendright.reports.findings import AnyResult, Finding, case_words, findings, not_compared, second_solver_words, summary
@@ -221,8 +221,8 @@ def _step(moment: Moment, trace: Trace, finding: Finding | None, picture_id: str
         changes=tuple(
             ChangeView(
                 str(change.slot),
-                entry_in_words(change.before),
-                entry_in_words(change.after),
+                right_in_words(change.before, moment),
+                right_in_words(change.after, moment),
                 any(difference.of(change.slot) for difference in wrong),
                 hidden_in_words(change.slot, change.before, change.after, trace.shows),
             )

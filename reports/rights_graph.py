@@ -16,7 +16,7 @@ from sendright.mach.abi.rights import SlotKind
 from sendright.mach.state.snapshot import EMPTY, Difference, Entry, Slot, entry_in_words, message_in_words
 from sendright.mach.state.view import ViewPart, hidden_in_words
 from sendright.reports.escape import one_line
-from sendright.reports.history import Moment, kind_words, slot_words
+from sendright.reports.history import USER_PORT, Moment, kind_words, slot_words
 
 ROW, HEAD, GAP, MARGIN = 24, 30, 18, 12
 TASK_WIDTH, MESSAGE_WIDTH = 400, 300
@@ -215,8 +215,8 @@ def _head(parent: ET.Element, x: int, y: int, towards: int) -> None:
 
 
 def _draw_port(parent: ET.Element, port: int, y: int, moment: Moment, bad: bool) -> None:
-    object_ = moment.ports.get(port, "user port")
-    kernel = object_ != "user port"
+    object_ = moment.ports.get(port, USER_PORT)
+    kernel = object_ != USER_PORT
     received = kernel or any(entry.port == port and entry.kind in _RECEIVES for entry in moment.after.values())
     group = ET.SubElement(parent, "g", {"class": "port" + (" kernel" if kernel else "") + (" wrong" if bad else "")})
     ET.SubElement(group, "circle", {"cx": str(PORT_X), "cy": str(y), "r": str(RADIUS)})

@@ -315,7 +315,7 @@ def test_what_is_not_shown_is_marked(tmp_path: Path, capsys: pytest.CaptureFixtu
     create = (CALLS[0], Call("task_create", {"parent_task": 6}), Call("mach_port_deallocate", {"task": 6, "name": 7}))
     trace = broken(Changed(named(becomes(kind=SlotKind.SEND, urefs=5, port=1)), 3, shows), create)
     words = told(trace)
-    assert "task 1, kernel port: nothing → send right to port 7 (expected, not shown)" in words
+    assert "task 1, kernel port: nothing → send right to port 7 (task t1) (expected, not shown)" in words
     assert "(which port it is and user references: expected, not shown)" in words
     assert "doesn’t report all of its state" in words
     assert trace.final.tasks[0].names[7] == Entry(SlotKind.SEND, 7, 1), "what it doesn't declare to show is not looked at"
