@@ -329,6 +329,9 @@ class CaseTerms:
         self.parameters = [*parameters, *released]
         """What the functions take: the case's parameters, and what its releases choose."""
         self.assumptions = after.assumptions
+        of_releases = {number.function.name() for release in self.releases for number in release.numbers}
+        self.numbers = [number for number in after.numbers if number.function.name() not in of_releases]
+        """The numbers of slots that the effect uses, and that no release says."""
 
     def code(self) -> CaseCode:
         """What these terms say, compiled."""

@@ -8,6 +8,7 @@ messages that aren't made.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import product
@@ -32,7 +33,7 @@ from sendright.model.execution.encoding import (
 )
 from sendright.model.execution.state import ConcreteState
 from sendright.model.language.rule import Context
-from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, Term
+from sendright.model.language.sorts import NUMBERED_ENUMERATIONS, UNBOUNDED, Term
 
 NEVER_MADE = 1 << 40
 """A task, port, name, message or object that no run ever makes."""
@@ -99,7 +100,20 @@ class CaseAssumptions:
     @cached_property
     def _compiled(self) -> list[Assumption]:
         terms = self._case.terms
-        return [*_of_rule(self._case), *[Assumption(term, terms.parameters) for term in terms.assumptions]]
+        takes = [*terms.parameters, *[identifier(number.function.name()) for number in terms.numbers]]
+        return [*_of_rule(self._case), *[Assumption(term, takes) for term in terms.assumptions]]
+
+    @cached_property
+    def _counted(self) -> list[Assumption]:
+        """Of each number of slots that the effect uses, and that no release says: which slots it counts."""
+        slot, terms = z3.Const("counted", UNBOUNDED.Slot), self._case.terms
+        return [Assumption(z3.ForAll([slot], number.so(slot)), terms.parameters) for number in terms.numbers]
+
+    def _numbers(self, state: ConcreteState, env: dict[str, Any], values: list[Any]) -> list[Callable[[int], int]]:
+        """These numbers, as functions of ports."""
+        kind, port = state.fields["kind"], state.fields["port"]
+        counted = [[slot for slot in kind if each.holds(state.fields, env, *values[: each.takes], slot)] for each in self._counted]
+        return [Counter(port[slot] for slot in slots).__getitem__ for slots in counted]
 
     def unmet(self, state: ConcreteState, env: dict[str, Any], values: list[Any]) -> str:
         """The first assumption that doesn't hold in ``state``, whose ghosts are counted; empty if all do.
@@ -107,6 +121,7 @@ class CaseAssumptions:
         ``values`` are those of the case's parameters. Raises Unknown if one can't be evaluated.
         """
         try:
+            values = [*values, *self._numbers(state, env, values)]
             for assumption in self._compiled:
                 for point in every_point(state, assumption.sorts, env["notifications"]) if assumption.sorts else [()]:
                     if not assumption.holds(state.fields, env, *values[: assumption.takes], *point):
