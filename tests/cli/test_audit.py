@@ -6,12 +6,11 @@ import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.places import SHARED, TESTS
+from support.places import SENDRIGHT, SHARED, TESTS
 from support.synthesized import write_log
 
 from sendright.cli.main import main
@@ -188,11 +187,12 @@ def test_from_standard_input(planted: Path, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_a_pipe_from_synthesize() -> None:
-    run = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
     environment = os.environ | {"COLUMNS": "200"}
-    command = [*run, "synthesize", "--events", "3000", "--plant", "inheritance"]
+    command = [*SENDRIGHT, "synthesize", "--events", "3000", "--plant", "inheritance"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as made:
-        done = subprocess.run([*run, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False)
+        done = subprocess.run(
+            [*SENDRIGHT, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False
+        )
     assert made.returncode == 0
     assert done.returncode == 1
     assert "error inheritance" in done.stdout

@@ -3,19 +3,20 @@
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.places import SENDRIGHT
 
 from sendright.cli import main as cli
 from sendright.cli import streams
 from sendright.cli.streams import NARROWEST, WIDEST, width
 from sendright.cli.system_errors import in_words
 
-RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 CASE = {"id": "one", "steps": [{"as": "A", "call": "mach_task_self"}]}
 SCRIPT = {"format": "mach-cases/1", "profile": "manual", "cases": [CASE]}
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 
 def shell(command: str, place: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """``command`` in a shell, in which ``$S`` is sendright."""
-    program = f"""S() {{ "{RUN[0]}" -c 'from sendright.cli.main import run; run()' "$@"; }}; {command}"""
+    program = f"""S() {{ {shlex.join(SENDRIGHT)} "$@"; }}; {command}"""
     return subprocess.run(["sh", "-c", program], cwd=place, env=os.environ | environment, capture_output=True, text=True, timeout=120)
 
 
