@@ -164,9 +164,9 @@ def test_paragraphs_of_help_wrap_and_examples_keep_their_lines() -> None:
 
 def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:
     heavy = {"z3", "hypothesis", "networkx", "jinja2"}
-    program = f"import sys\nfrom sendright.cli.main import main\nmain(['--help'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    program = f"import sys\nfrom sendright.cli.main import main\nstatus = main(['--help'])\nprint(status, sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,9 +241,12 @@ def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_loads_nothing_that_it_does_not_need(command: str) -> None:
     heavy = {"z3", "hypothesis", "networkx", "jinja2", "pydantic", "multiprocessing", "sendright.model", "sendright.impl", "sendright.properties"}
-    program = f"import sys\nfrom sendright.cli.main import main\nmain([{command!r}, '-h'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    program = (
+        f"import sys\nfrom sendright.cli.main import main\nstatus = main([{command!r}, '-h'])\nprint(status, sorted({heavy} & sys.modules.keys()))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert f"sendright {command}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

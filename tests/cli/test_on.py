@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -182,5 +183,12 @@ def _works(workers: list[Process]) -> bool:
     if not all(path.exists() for path in children):
         time.sleep(30)
         return True
-    tasks = [path for one in workers for path in Path(f"/proc/{one.pid}/task").glob("*/children")]
-    return any(b"distribution.program" in Path(f"/proc/{pid}/cmdline").read_bytes() for path in tasks for pid in path.read_text().split())
+    pids = [pid for one in workers for path in Path(f"/proc/{one.pid}/task").glob("*/children") for pid in _content(path).split()]
+    return any(b"distribution.program" in _content(Path("/proc", pid.decode(), "cmdline")) for pid in pids)
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file of a process; nothing, if the process has ended meanwhile."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_bytes()
+    return b""

@@ -153,9 +153,10 @@ def test_numbers_of_scripts_and_traces_have_limits(
     monkeypatch.chdir(place)
     for value, status in ((largest, 0), (largest + 1, 4), (10**12, 4), (10**30, 4), (least - 1, 4), (-(10**12), 4)):
         Path("s.json").write_text(json.dumps(SCRIPT | {"cases": [CASE | {limit: value}]}))
-        assert cli.main(["replay", "-q", "s.json", "--trace", f"t{status}.json"]) == status
-        out = capsys.readouterr().out
-        assert status == 0 or f"{limit}: expected int" in " ".join(out.split()) or "out of range" in out
+        assert cli.main(["replay", "-q", "s.json", "--trace", f"t{status}.json", "--json"]) == status
+        (case,) = json.loads(capsys.readouterr().out)["cases"]
+        bound = f"<= {largest}" if value > largest else f">= {least}"
+        assert case["reason"] == (f"can't be read: {limit}: expected int {bound}: correct it (see docs/scripts.md)" if status else None)
     trace = json.loads(Path("t0.json").read_text())
     assert trace[limit] == largest
     assert cli.main(["graph", "t0.json"]) == 0

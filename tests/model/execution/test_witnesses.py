@@ -57,7 +57,6 @@ def test_the_invariants_hold_along_the_witnesses(profile: Profile) -> None:
     assert seen > 200
 
 
-@pytest.mark.heavy
 @profiles
 def test_no_step_of_a_witness_breaks_a_step_property(profile: Profile) -> None:
     seen = 0

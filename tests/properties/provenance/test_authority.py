@@ -200,7 +200,6 @@ class RandomRun:
             self.state = after
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("profile", MANUAL_FIRST)
 def test_nobody_gets_what_is_said_to_be_out_of_reach(profile: Profile) -> None:
     """From random states on, with some tasks standing aside, no calls of the others bring them a right that the graph
