@@ -161,7 +161,7 @@ ACCEPTANCE = ["--baseline", "accepted.toml", "--by", "Ann", "--why", "issue 12",
 
 
 @pytest.fixture
-def accepted(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def fingerprints(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The fingerprints of the planted findings, all of which accepted.toml accepts until the first of July."""
     monkeypatch.chdir(tmp_path)
     for module in (accepting, auditing):
@@ -175,12 +175,12 @@ def accepted(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_accepted_findings_are_no_failure_until_their_day_is_over(
-    planted: Path, accepted: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    planted: Path, fingerprints: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(planted, "--baseline", "accepted.toml", "--json") == 0
     data = as_json(capsys)
     assert data["verdict"] == "ACCEPTED"
-    assert {one["fingerprint"] for one in data["baseline"]["accepted"]} == set(accepted)
+    assert {one["fingerprint"] for one in data["baseline"]["accepted"]} == set(fingerprints)
     assert not data["baseline"]["new"]
     assert audit(planted, "--baseline", "accepted.toml") == 0
     assert "ACCEPTED" in capsys.readouterr().out
@@ -188,12 +188,12 @@ def test_accepted_findings_are_no_failure_until_their_day_is_over(
     assert audit(planted, "--baseline", "accepted.toml", "--json") == 1
     data = as_json(capsys)
     assert data["verdict"] == "FAILED"
-    assert {one["fingerprint"] for one in data["baseline"]["expired"]} == set(accepted)
+    assert {one["fingerprint"] for one in data["baseline"]["expired"]} == set(fingerprints)
 
 
-def test_a_finding_that_nobody_has_accepted_is_a_failure(planted: Path, accepted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_that_nobody_has_accepted_is_a_failure(planted: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("accepted.toml").unlink()
-    first, *others = accepted
+    first, *others = fingerprints
     assert main(["accept", "audit.sarif", "--only", first, *ACCEPTANCE]) == 0
     capsys.readouterr()
     assert audit(planted, "--baseline", "accepted.toml", "--json") == 1
@@ -202,18 +202,18 @@ def test_a_finding_that_nobody_has_accepted_is_a_failure(planted: Path, accepted
     assert set(data["baseline"]["new"]) == set(others)
 
 
-def test_an_accepted_finding_that_is_gone_is_told(clean: Path, accepted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_accepted_finding_that_is_gone_is_told(clean: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(clean, "--baseline", "accepted.toml") == 0
     told = capsys.readouterr().out
     assert "PASSED" in told
-    assert all(f"not found: {one}" in told for one in accepted)
+    assert all(f"not found: {one}" in told for one in fingerprints)
 
 
-def test_a_summary_for_a_pull_request(planted: Path, clean: Path, accepted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_summary_for_a_pull_request(planted: Path, clean: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(planted, "--format", "markdown") == 1
     text = capsys.readouterr().out
     assert text.startswith("### sendright audit: FAILED")
-    assert all(f"fingerprint `{one}`" in text for one in accepted)
+    assert all(f"fingerprint `{one}`" in text for one in fingerprints)
     assert audit(planted, "--format", "markdown", "--baseline", "accepted.toml") == 0
     text = capsys.readouterr().out
     assert text.startswith("### sendright audit: ACCEPTED")

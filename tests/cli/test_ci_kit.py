@@ -232,26 +232,26 @@ def configure(text: str) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the check is asked for, which is not done."""
-    arguments: dict[str, Any] = {}
+    found: dict[str, Any] = {}
 
     def check(factory: object, oracle: object, profile: object, **more: Any) -> CheckResult:
-        arguments.update(profile=profile, **more)
+        found.update(profile=profile, **more)
         return msgspec.structs.replace(failing_check(), verdict=Verdict.PASSED, failure=None, script=None)
 
     monkeypatch.setattr(checks, "check", check)
-    return arguments
+    return found
 
 
-def test_pyproject_has_defaults_and_the_command_line_wins(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyproject_has_defaults_and_the_command_line_wins(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     configure('[tool.sendright]\nprofile = "osf"\nquiet = true\n[tool.sendright.check]\nexamples = 7\nmax-time = "2m"\nno-database = true\n')
     Path("below").mkdir()
     monkeypatch.chdir("below")
     assert main(["check", "--seed", "3"]) == 0
-    assert (asked["profile"].name, asked["examples"], asked["max_seconds"], asked["seed"]) == ("osf", 7, 120.0, 3)
+    assert (arguments["profile"].name, arguments["examples"], arguments["max_seconds"], arguments["seed"]) == ("osf", 7, 120.0, 3)
     assert main(["check", "--examples", "9", "--profile", "xnu"]) == 0
-    assert (asked["profile"].name, asked["examples"]) == ("xnu", 9)
+    assert (arguments["profile"].name, arguments["examples"]) == ("xnu", 9)
 
 
 def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,7 +289,7 @@ def test_a_wrong_configuration_is_refused(text: str, words: str, capsys: pytest.
     assert words in line
 
 
-def test_a_pyproject_of_something_else_is_nothing(asked: dict[str, Any]) -> None:
+def test_a_pyproject_of_something_else_is_nothing(arguments: dict[str, Any]) -> None:
     configure("[project]\nname = 'x'\n")
     assert main(["check"]) == 0
     configure("not toml [")
@@ -300,9 +300,9 @@ def test_a_pyproject_of_something_else_is_nothing(asked: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), ("0.5m", 30)])
-def test_times(words: str, seconds: float, asked: dict[str, Any]) -> None:
+def test_times(words: str, seconds: float, arguments: dict[str, Any]) -> None:
     assert main(["check", "--max-time", words]) == 0
-    assert asked["max_seconds"] == seconds
+    assert arguments["max_seconds"] == seconds
 
 
 @pytest.mark.parametrize("words", ["0", "-1", "5x", "nan", "1e9", "", "99999h", "٣"])

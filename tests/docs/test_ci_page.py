@@ -1,4 +1,4 @@
-"""docs/ci.md: its commands and those of its jobs run, its tables are right; the hooks are those of the page, and run."""
+"""docs/ci.md: its commands and its jobs' commands run, its tables are right; the hooks are the page's, and run."""
 
 from __future__ import annotations
 

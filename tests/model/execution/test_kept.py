@@ -89,7 +89,7 @@ def test_the_result_is_the_same_with_and_without(profile: str, runs: int, monkey
 
 @pytest.mark.parametrize("every", [50, pytest.param(5, marks=pytest.mark.heavy)])
 def test_kept_code_is_the_code_that_would_be_compiled(every: int) -> None:
-    """Of one in ``every`` rules of a profile, but for the numbers of releases, which differ from one time to the next."""
+    """Of one in ``every`` rules, but for the numbers of releases, which differ from one time to the next."""
     with kept_specification():
         for rule in [*Oracle(MANUAL).system.rules.values()][::every]:
             for case in rule.cases:
