@@ -112,3 +112,52 @@ def test_proofs_says_what_it_cannot_do(wrong: list[str], words: str, capsys: pyt
     with pytest.raises(SystemExit):
         benchmark("proofs").main(wrong)
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.heavy
+def test_minimizer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark("deep_faults")  # the other benchmark imports it
+    minimizer = benchmark("minimizer")
+    monkeypatch.setattr("sys.argv", ["minimizer.py", "--seeds", "1", "--fault", "move-send-keeps-sender", "--examples", "40", "--json"])
+    assert minimizer.main() == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["ways"].keys() == set(minimizer.WAYS)
+    assert all(way["runs"] == 1 and way["tried"] > 0 for way in measured["ways"].values())
+    assert sum(len(lengths["whole"]) for lengths in measured["groups"].values()) == 1
+
+
+def test_minimizer_compares_runs_of_one_fault(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmark("deep_faults")
+    minimizer = benchmark("minimizer")
+    results = [("a fault", seed, dict.fromkeys(minimizer.WAYS, (length, 1, 0.0))) for seed, length in enumerate((2, 3))]
+    monkeypatch.setattr(minimizer, "measured", lambda *_: results)
+    monkeypatch.setattr("sys.argv", ["minimizer.py"])
+    assert minimizer.main() == 1, "one of two is longer"
+    assert "whole: 1 of 2 results are longer than the shortest known" in capsys.readouterr().out
+
+
+def test_startup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the commands that do least."""
+    startup = benchmark("startup")
+    monkeypatch.setattr(startup, "CHECK", startup.COMMANDS["sendright --help"])
+    monkeypatch.setattr(startup, "COMMANDS", {name: startup.COMMANDS[name] for name in (startup.LIBRARIES, "sendright --help")})
+    monkeypatch.setattr("sys.argv", ["startup.py", "--rounds", "1", "--json"])
+    assert startup.main() == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["seconds"].keys() == measured["ratios"].keys() == startup.COMMANDS.keys()
+    assert measured["ratios"][startup.LIBRARIES] == 1
+    assert all(seconds > 0 for seconds in measured["seconds"].values())
+    monkeypatch.setattr(startup, "spent", lambda command, home: 2.0)
+    monkeypatch.setattr("sys.argv", ["startup.py"])
+    assert startup.main() == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in startup.COMMANDS)
+    assert "2.00" in shown
+
+
+@pytest.mark.heavy
+def test_startup_of_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    startup = benchmark("startup")
+    monkeypatch.setattr("sys.argv", ["startup.py", "--rounds", "1", "--json"])
+    assert startup.main() == 0
+    assert len(json.loads(capsys.readouterr().out)["ratios"]) == len(startup.COMMANDS) > 3

@@ -43,6 +43,14 @@ def test_a_machine_of_a_whole_kernel() -> None:
     run_state_machine_as_test(Whole, settings=settings(QUIET, max_examples=5, stateful_step_count=10))  # type: ignore[no-untyped-call]
 
 
+def test_a_faulty_kernel_fails() -> None:
+    chosen = settings(QUIET, max_examples=60, phases=(Phase.generate,), print_blob=False)
+    with pytest.raises(sendright.NotConforming) as caught:
+        run_state_machine_as_test(ForgetfulMachine, settings=chosen)  # type: ignore[no-untyped-call]
+    assert caught.value.trace is not None
+    assert caught.value.trace.steps[-1].call == "mach_port_deallocate"
+
+
 @pytest.mark.heavy
 def test_a_faulty_kernel_fails_shrunk_and_hypothesis_tries_it_first_the_next_time(tmp_path: Path) -> None:
     kept = DirectoryBasedExampleDatabase(tmp_path)

@@ -6,14 +6,16 @@ import io
 import json
 import os
 import subprocess
-import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.places import SHARED, TESTS
+from support.places import SENDRIGHT, SHARED, TESTS
 from support.synthesized import write_log
 
+from sendright.cli import accept as accepting
+from sendright.cli import audit as auditing
 from sendright.cli.main import main
 from sendright.model.proof.processes import greeting
 
@@ -155,6 +157,72 @@ def test_nothing_can_be_read(content: bytes, words: str, tmp_path: Path, capsys:
     assert words in capsys.readouterr().err
 
 
+ACCEPTANCE = ["--baseline", "accepted.toml", "--by", "Ann", "--why", "issue 12", "--until", "2026-07-01"]
+
+
+@pytest.fixture
+def fingerprints(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The fingerprints of the planted findings, all of which accepted.toml accepts until the first of July."""
+    monkeypatch.chdir(tmp_path)
+    for module in (accepting, auditing):
+        monkeypatch.setattr(module, "today", lambda: date(2026, 6, 15))
+    assert audit(planted, "--sarif", "audit.sarif", "--json") == 1
+    bad = [one["fingerprint"] for one in as_json(capsys)["findings"] if one["severity"] != "note"]
+    assert len(bad) >= 2
+    assert main(["accept", "audit.sarif", *ACCEPTANCE]) == 0
+    capsys.readouterr()
+    return bad
+
+
+def test_accepted_findings_are_no_failure_until_their_day_is_over(
+    planted: Path, fingerprints: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit(planted, "--baseline", "accepted.toml", "--json") == 0
+    data = as_json(capsys)
+    assert data["verdict"] == "ACCEPTED"
+    assert {one["fingerprint"] for one in data["baseline"]["accepted"]} == set(fingerprints)
+    assert not data["baseline"]["new"]
+    assert audit(planted, "--baseline", "accepted.toml") == 0
+    assert "ACCEPTED" in capsys.readouterr().out
+    monkeypatch.setattr(auditing, "today", lambda: date(2026, 7, 2))
+    assert audit(planted, "--baseline", "accepted.toml", "--json") == 1
+    data = as_json(capsys)
+    assert data["verdict"] == "FAILED"
+    assert {one["fingerprint"] for one in data["baseline"]["expired"]} == set(fingerprints)
+
+
+def test_a_finding_that_nobody_has_accepted_is_a_failure(planted: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("accepted.toml").unlink()
+    first, *others = fingerprints
+    assert main(["accept", "audit.sarif", "--only", first, *ACCEPTANCE]) == 0
+    capsys.readouterr()
+    assert audit(planted, "--baseline", "accepted.toml", "--json") == 1
+    data = as_json(capsys)
+    assert [one["fingerprint"] for one in data["baseline"]["accepted"]] == [first]
+    assert set(data["baseline"]["new"]) == set(others)
+
+
+def test_an_accepted_finding_that_is_gone_is_told(clean: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert audit(clean, "--baseline", "accepted.toml") == 0
+    told = capsys.readouterr().out
+    assert "PASSED" in told
+    assert all(f"not found: {one}" in told for one in fingerprints)
+
+
+def test_a_summary_for_a_pull_request(planted: Path, clean: Path, fingerprints: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert audit(planted, "--format", "markdown") == 1
+    text = capsys.readouterr().out
+    assert text.startswith("### sendright audit: FAILED")
+    assert all(f"fingerprint `{one}`" in text for one in fingerprints)
+    assert audit(planted, "--format", "markdown", "--baseline", "accepted.toml") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("### sendright audit: ACCEPTED")
+    assert not [line for line in text.splitlines() if line.startswith("- error")], "what is accepted is no finding to look at"
+    assert audit(clean, "--format", "markdown") == 0
+    assert capsys.readouterr().out.startswith("### sendright audit: PASSED")
+    assert audit(clean, "--format", "markdown", "--json") == 2
+
+
 @pytest.mark.parametrize("what", ["cut", "wrong token", "invalid UTF-8", "out of range", "no JSON", "wrong form"])
 def test_a_part_that_cannot_be_read_hides_nothing(what: str, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = planted.read_bytes().splitlines(keepends=True)
@@ -188,11 +256,12 @@ def test_from_standard_input(planted: Path, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_a_pipe_from_synthesize() -> None:
-    run = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
     environment = os.environ | {"COLUMNS": "200"}
-    command = [*run, "synthesize", "--events", "3000", "--plant", "inheritance"]
+    command = [*SENDRIGHT, "synthesize", "--events", "3000", "--plant", "inheritance"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as made:
-        done = subprocess.run([*run, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False)
+        done = subprocess.run(
+            [*SENDRIGHT, "audit", "-"], stdin=made.stdout, capture_output=True, text=True, timeout=120, env=environment, check=False
+        )
     assert made.returncode == 0
     assert done.returncode == 1
     assert "error inheritance" in done.stdout

@@ -17,7 +17,9 @@ from sendright.cli import reporting
 from sendright.cli.baselines import read_baseline
 from sendright.cli.main import main
 from sendright.mach.results.baselines import Accepted, Baseline
+from sendright.mach.results.checks import CheckResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.properties import check as checks
 from sendright.reports.baseline import with_baseline
 from sendright.reports.findings import AnyResult, findings
 from sendright.reports.fingerprints import FORM, fingerprint
@@ -225,40 +227,35 @@ def test_formats_of_output(capsys: pytest.CaptureFixture[str]) -> None:
 # ---- configuration
 
 
-def configured(text: str, **files: str) -> None:
+def configure(text: str) -> None:
     Path("pyproject.toml").write_text(text)
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the check is asked for, which is not done."""
-    import sys
-    from types import ModuleType
+    found: dict[str, Any] = {}
 
-    called: dict[str, Any] = {}
-
-    def check(factory: object, oracle: object, profile: object, **more: Any) -> Any:
-        called.update(profile=profile, **more)
+    def check(factory: object, oracle: object, profile: object, **more: Any) -> CheckResult:
+        found.update(profile=profile, **more)
         return msgspec.structs.replace(failing_check(), verdict=Verdict.PASSED, failure=None, script=None)
 
-    module = ModuleType("sendright.properties.check")
-    module.check, module.WorkersDied = check, RuntimeError  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return called
+    monkeypatch.setattr(checks, "check", check)
+    return found
 
 
-def test_pyproject_has_defaults_and_the_command_line_wins(checked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    configured('[tool.sendright]\nprofile = "osf"\nquiet = true\n[tool.sendright.check]\nexamples = 7\nmax-time = "2m"\nno-database = true\n')
+def test_pyproject_has_defaults_and_the_command_line_wins(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    configure('[tool.sendright]\nprofile = "osf"\nquiet = true\n[tool.sendright.check]\nexamples = 7\nmax-time = "2m"\nno-database = true\n')
     Path("below").mkdir()
     monkeypatch.chdir("below")
     assert main(["check", "--seed", "3"]) == 0
-    assert (checked["profile"].name, checked["examples"], checked["max_seconds"], checked["seed"]) == ("osf", 7, 120.0, 3)
+    assert (arguments["profile"].name, arguments["examples"], arguments["max_seconds"], arguments["seed"]) == ("osf", 7, 120.0, 3)
     assert main(["check", "--examples", "9", "--profile", "xnu"]) == 0
-    assert (checked["profile"].name, checked["examples"]) == ("xnu", 9)
+    assert (arguments["profile"].name, arguments["examples"]) == ("xnu", 9)
 
 
 def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:
-    configured('[tool.sendright]\nprofile = "osf"\n[tool.sendright.check]\nexamples = 7\n')
+    configure('[tool.sendright]\nprofile = "osf"\n[tool.sendright.check]\nexamples = 7\n')
     assert main(["config", "check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     found = {one["option"]: (one["value"], one["from"].partition(", ")[2] or one["from"]) for one in told["defaults"]}
@@ -285,17 +282,17 @@ def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_wrong_configuration_is_refused(text: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    configured(text)
+    configure(text)
     assert main(["check", "-n", "1"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert "pyproject.toml" in line
     assert words in line
 
 
-def test_a_pyproject_of_something_else_is_nothing(checked: dict[str, Any]) -> None:
-    configured("[project]\nname = 'x'\n")
+def test_a_pyproject_of_something_else_is_nothing(arguments: dict[str, Any]) -> None:
+    configure("[project]\nname = 'x'\n")
     assert main(["check"]) == 0
-    configured("not toml [")
+    configure("not toml [")
     assert main(["check"]) == 0
 
 
@@ -303,9 +300,9 @@ def test_a_pyproject_of_something_else_is_nothing(checked: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), ("0.5m", 30)])
-def test_times(words: str, seconds: float, checked: dict[str, Any]) -> None:
+def test_times(words: str, seconds: float, arguments: dict[str, Any]) -> None:
     assert main(["check", "--max-time", words]) == 0
-    assert checked["max_seconds"] == seconds
+    assert arguments["max_seconds"] == seconds
 
 
 @pytest.mark.parametrize("words", ["0", "-1", "5x", "nan", "1e9", "", "99999h", "٣"])

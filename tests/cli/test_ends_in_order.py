@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from support.places import SENDRIGHT
 
 from sendright.impl.synthesis.logs import log_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc to find processes in")
 
-PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 PATIENCE = 90.0
 
 KERNELS = """
@@ -66,7 +66,7 @@ for line in sys.stdin:
 class Run:
     """A command in a process of its own, with a temporary directory of its own."""
 
-    def __init__(self, place: Path, *arguments: str, program: Sequence[str] = PROGRAM) -> None:
+    def __init__(self, place: Path, *arguments: str, program: Sequence[str] = SENDRIGHT) -> None:
         self.cookie = f"SENDRIGHT_TEST={uuid.uuid4()}"
         self.temporary, self.ready = place / "tmp", place / "ready"
         self.temporary.mkdir()

@@ -10,14 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.places import ROOT
+from support.places import ROOT, SENDRIGHT
 
 from sendright.cli import main as cli
 from sendright.cli.commands import COMMANDS as listed
 from sendright.cli.help import help_text
 from sendright.cli.main import main
-
-RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
 GOOD = {
     "format": "mach-cases/1",
@@ -166,9 +164,9 @@ def test_paragraphs_of_help_wrap_and_examples_keep_their_lines() -> None:
 
 def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:
     heavy = {"z3", "hypothesis", "networkx", "jinja2"}
-    program = f"import sys\nfrom sendright.cli.main import main\nmain(['--help'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    program = f"import sys\nfrom sendright.cli.main import main\nstatus = main(['--help'])\nprint(status, sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,12 +199,12 @@ def test_a_reader_who_leaves_is_no_error(command: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
-        done = subprocess.run([*RUN, *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([*SENDRIGHT, *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_output_in_an_encoding_without_arrows() -> None:
-    done = subprocess.run([*RUN, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
+    done = subprocess.run([*SENDRIGHT, "calls"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -215,7 +213,7 @@ def test_output_in_an_encoding_without_arrows() -> None:
 def test_bad_standard_output_hides_no_verdict(directory: Path, where: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    command = f"{shlex.join(RUN)} check -q --fault move-send-keeps-sender {where}"
+    command = f"{shlex.join(SENDRIGHT)} check -q --fault move-send-keeps-sender {where}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert (directory / "sendright-report/trace.json").exists()
@@ -228,7 +226,7 @@ def test_a_command_whose_output_cannot_be_written(directory: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*RUN, "calls", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([*SENDRIGHT, "calls", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "sendright: standard output can't be written to: No space left on device\n"
 
@@ -243,9 +241,12 @@ def test_two_reports_in_one_file(capsys: pytest.CaptureFixture[str], directory: 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_loads_nothing_that_it_does_not_need(command: str) -> None:
     heavy = {"z3", "hypothesis", "networkx", "jinja2", "pydantic", "multiprocessing", "sendright.model", "sendright.impl", "sendright.properties"}
-    program = f"import sys\nfrom sendright.cli.main import main\nmain([{command!r}, '-h'])\nprint(sorted({heavy} & sys.modules.keys()))"
+    program = (
+        f"import sys\nfrom sendright.cli.main import main\nstatus = main([{command!r}, '-h'])\nprint(status, sorted({heavy} & sys.modules.keys()))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert f"sendright {command}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

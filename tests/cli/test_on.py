@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 from support.dask import Process, dask_cluster
-from support.places import ROOT
+from support.places import ROOT, SENDRIGHT
 
 from sendright.cli.main import main
 from sendright.model.proof.processes import greeting
 
-PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 SCRIPT = str(ROOT / "tests" / "scripts" / "rights_and_messages.json")
 LOG = str(ROOT / "tests" / "recordings" / "eslogger.jsonl")
 COMMANDS = {
@@ -163,7 +162,7 @@ def test_an_own_kernel_in_the_working_directory(cluster: Cluster, tmp_path: Path
 @pytest.mark.parametrize("dies", ["scheduler", "workers"])
 def test_what_works_dies(dies: str, cluster: Cluster, tmp_path: Path) -> None:
     address, scheduler, workers = cluster(2)
-    command = [*PROGRAM, "check", "-n", "100000", "--on", address, "--no-database", "--quiet"]
+    command = [*SENDRIGHT, "check", "-n", "100000", "--on", address, "--no-database", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 240
         while not _works(workers) and time.monotonic() < deadline:
@@ -184,5 +183,12 @@ def _works(workers: list[Process]) -> bool:
     if not all(path.exists() for path in children):
         time.sleep(30)
         return True
-    tasks = [path for one in workers for path in Path(f"/proc/{one.pid}/task").glob("*/children")]
-    return any(b"distribution.program" in Path(f"/proc/{pid}/cmdline").read_bytes() for path in tasks for pid in path.read_text().split())
+    pids = [pid for one in workers for path in Path(f"/proc/{one.pid}/task").glob("*/children") for pid in _content(path).split()]
+    return any(b"distribution.program" in _content(Path("/proc", pid.decode(), "cmdline")) for pid in pids)
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file of a process; nothing, if the process has ended meanwhile."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_bytes()
+    return b""

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.places import SENDRIGHT
 from support.report_runs import MOVE_TO_CHILD, run
 
 from sendright.cli.main import main
@@ -148,7 +149,7 @@ def test_a_place_where_no_report_can_be_written(capsys: pytest.CaptureFixture[st
 def test_interrupted_it_keeps_what_it_found(script: str) -> None:
     case = json.loads(Path(script).read_text())["cases"][0]
     Path("two.json").write_text(json.dumps(json.loads(Path(script).read_text()) | {"cases": [case, case | {"id": "second"}]}))
-    command = [sys.executable, "-c", "from sendright.cli.main import run; run()", "replay", "two.json", "--sut", "odd_kernels:Slow", "--json"]
+    command = [*SENDRIGHT, "replay", "two.json", "--sut", "odd_kernels:Slow", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while process.stderr.readline() != "waiting\n":  # progress may be told before

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.listings import blocks_of
 from support.places import ROOT
 from support.small_kernels import FILE
 
@@ -19,22 +20,18 @@ import sendright
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
 def test_the_kernel_is_the_one_in_the_examples() -> None:
-    assert blocks("python")[0] == FILE.read_text("utf-8")
+    assert blocks_of("python", PAGE)[0] == FILE.read_text("utf-8")
 
 
 def test_the_code_runs_and_prints_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(FILE.parent)
     names: dict[str, Any] = {"__name__": "page"}
-    for block in blocks("python")[1:]:
+    for block in blocks_of("python", PAGE)[1:]:
         exec(compile(block, "api.md", "exec"), names)
     printed = capsys.readouterr().out
-    shown = blocks("text")
+    shown = blocks_of("text", PAGE)
     assert len(shown) == 2
     for text in shown:
         assert text in printed
@@ -43,7 +40,7 @@ def test_the_code_runs_and_prints_what_the_page_shows(tmp_path: Path, monkeypatc
 
 def test_the_command_works(tmp_path: Path) -> None:
     (tmp_path / FILE.name).write_text(FILE.read_text("utf-8"), "utf-8")
-    [command] = blocks("sh")
+    [command] = blocks_of("sh", PAGE)
     words = [sys.executable, "-m", *shlex.split(command), "--sendright-examples", "3", "--sendright-steps", "30"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,22 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
+from support.listings import blocks_of
 from support.places import ROOT
 from support.plugins import EXAMPLE, answered, sendright
 
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    found: list[str] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return found
-
-
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """A directory with the plugin and the profile of the page."""
-    (tmp_path / "my_plugin.py").write_text("\n\n".join(blocks("python")))
-    [profile] = [block for block in blocks("toml") if "based_on" in block]
+    (tmp_path / "my_plugin.py").write_text("\n\n".join(blocks_of("python", PAGE)))
+    [profile] = [block for block in blocks_of("toml", PAGE) if "based_on" in block]
     (tmp_path / "small.toml").write_text(profile)
     (tmp_path / "my.log").write_text("my log: 7 controls 1\n")
     return tmp_path
@@ -48,8 +44,8 @@ def test_its_profile_is_one(written: Path) -> None:
 
 
 def test_the_example_has_a_module_for_each_kind_on_the_page() -> None:
-    shown = set(re.findall(r"^@?plugin\.(\w+)\(", "\n".join(blocks("python")), re.MULTILINE))
+    shown = set(re.findall(r"^@?plugin\.(\w+)\(", "\n".join(blocks_of("python", PAGE)), re.MULTILINE))
     text = "\n".join(path.read_text() for path in (EXAMPLE / "sendright_example").glob("*.py"))
     assert shown == set(re.findall(r"^@?plugin\.(\w+)\(", text, re.MULTILINE)) - {"profile_file", "witnesses"}
-    [entry] = [block for block in blocks("toml") if "entry-points" in block]
+    [entry] = [block for block in blocks_of("toml", PAGE) if "entry-points" in block]
     assert entry.splitlines()[0] in (EXAMPLE / "pyproject.toml").read_text()

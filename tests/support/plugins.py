@@ -11,18 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from support.places import ROOT
+from support.places import ROOT, SENDRIGHT
 
 EXAMPLE = ROOT / "docs" / "examples" / "plugin"
-SENDRIGHT = "import sys; from sendright.cli.main import run; sys.argv[0] = 'sendright'; run()"
 
 
 def sendright(*arguments: str, at: Path, path: Path = EXAMPLE) -> subprocess.CompletedProcess[str]:
     """Run the command in the directory ``at``, with ``path`` on PYTHONPATH."""
     environment = os.environ | {"PYTHONPATH": str(path)}
-    return subprocess.run(
-        [sys.executable, "-c", SENDRIGHT, *arguments], cwd=at, env=environment, capture_output=True, text=True, timeout=500, check=False
-    )
+    return subprocess.run([*SENDRIGHT, *arguments], cwd=at, env=environment, capture_output=True, text=True, timeout=500, check=False)
 
 
 def answered(done: subprocess.CompletedProcess[str], status: int) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from support.beside_oracle import Judged
 from support.specification import assumptions_are_possible, broken_when, little_effort, then
 
 from sendright.impl.faults import FAULTS
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import XNU
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.execution.oracle import Oracle, broken_invariants
+from sendright.mach.state.snapshot import Snapshot
+from sendright.model.execution.oracle import Oracle, broken_by_step, broken_invariants
 from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context
 from sendright.model.language.state import After
 from sendright.model.proof.obligations import ProofTask, decide
@@ -131,6 +134,28 @@ def test_a_follow_up_that_never_ends_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 
 # ---- wrong kernels
+
+
+def stepped(before: Snapshot, after: Snapshot, call: str, code: ReturnCode) -> set[str]:
+    """The step properties that this step of the bootstrap task's breaks, by their numbers."""
+    made = Call(call, {"task": LAST} if call in (SUSPEND, RESUME) else {})
+    return {each.name.partition(":")[0] for each in broken_by_step(before, after, 0, made, code, XNU)}
+
+
+def with_suspensions(state: Snapshot, count: int) -> Snapshot:
+    """The same, but for how often the task is suspended that the bootstrap task knows as ``LAST``."""
+    number = next(number for number, task in state.tasks.items() if task.port == state.tasks[0].names[LAST].port)
+    return msgspec.structs.replace(state, tasks={**state.tasks, number: msgspec.structs.replace(state.tasks[number], suspend_count=count)})
+
+
+def test_a_suspension_goes_with_no_call_of_others() -> None:
+    """Step invariant 41: a right to the resume port is there."""
+    judged = Judged(XNU)
+    judged.does(SUSPEND, task=LAST)
+    state = judged.state()
+    runs = with_suspensions(state, 0)
+    assert stepped(state, state, "mach_task_self", ReturnCode.KERN_SUCCESS) == set()
+    assert "invariant 41" in stepped(state, runs, "mach_task_self", ReturnCode.KERN_SUCCESS)
 
 
 def test_a_kernel_that_forgets_the_right_is_found() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import z3
 from support.beside_oracle import Judged
 from support.specification import assumptions_are_possible, broken_when, then, without
 
 from sendright.mach.abi.rights import Inheritance
-from sendright.mach.kernel.profiles import MANUAL, PROFILES, Profile
+from sendright.mach.kernel.profiles import MANUAL, PROFILES, XNU, Profile
 from sendright.model.execution.oracle import broken_invariants
 from sendright.model.language.rule import Context
 from sendright.model.language.state import After
@@ -60,6 +61,23 @@ def test_a_kernel_that_stops_another_task_is_found(monkeypatch: pytest.MonkeyPat
 
     found = broken_when(monkeypatch, "task_suspend", "the task is suspended once more", then(caller_too), 41)
     assert found == {"step invariant 41"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "title"),
+    [
+        (MANUAL, "one suspension is taken back"),
+        (XNU, "one suspension is taken back"),
+        (XNU, "one suspension is taken back, with one reference of the caller's right"),
+        (XNU, "one suspension is taken back, and the caller's right goes"),
+    ],
+)
+def test_a_kernel_that_takes_back_all_suspensions_at_once_is_found(monkeypatch: pytest.MonkeyPatch, profile: Profile, title: str) -> None:
+    def all_of_them(k: Context, after: After) -> None:
+        after.at("suspend_count")[k.task_behind(k["task"])] = z3.IntVal(0)
+
+    found = broken_when(monkeypatch, "task_resume", title, then(all_of_them), 41, 201, profile=profile)
+    assert found == {"step invariant 41", "step invariant 201"}
 
 
 @pytest.mark.parametrize("rule", ["task_suspend", "task_resume", "vm_deallocate", "vm_copy"])

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach import extensions
 from sendright.mach.kernel.profiles import MANUAL, PROFILES
@@ -21,6 +20,7 @@ from sendright.model.execution.compiler import CompiledRule
 from sendright.model.execution.kept import CodeFile, code_file, described, is_kept, kept_specification
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import witnessed_calls
+from sendright.model.language.invariant import INVARIANTS
 from sendright.model.language.rule import RULES, Context
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import State
@@ -47,9 +47,10 @@ def folder() -> Path:
     return Path(os.environ["XDG_CACHE_HOME"], kept.FOLDER)
 
 
-def checked(profile: str = "manual", examples: int = 2) -> CheckResult:
+def checked(profile: str = "manual", runs: int = 12) -> CheckResult:
+    """A check with so many known runs, by a specification that this process hasn't compiled yet."""
     forget()
-    result = check(ReferenceKernel, Oracle, PROFILES[profile], examples=examples, steps=40, first=witnessed_calls(PROFILES[profile])[:12])
+    result = check(ReferenceKernel, Oracle, PROFILES[profile], examples=2, steps=3 * runs, first=witnessed_calls(PROFILES[profile])[:runs])
     return msgspec.structs.replace(result, seconds=0.0)
 
 
@@ -69,33 +70,34 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("profile", ["manual", pytest.param("xnu", marks=pytest.mark.heavy)])
-def test_the_result_is_the_same_with_and_without(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("profile", "runs"), [("manual", 1), pytest.param("manual", 12, marks=pytest.mark.heavy), pytest.param("xnu", 12, marks=pytest.mark.heavy)]
+)
+def test_the_result_is_the_same_with_and_without(profile: str, runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = compilations(monkeypatch)
-    without = checked(profile)
+    without = checked(profile, runs)
     anew = len(seen)
     with kept_specification():
-        first = checked(profile)
+        first = checked(profile, runs)
     assert len(seen) == 2 * anew
     with kept_specification():
-        second = checked(profile)
+        second = checked(profile, runs)
     assert len(seen) == 2 * anew, "all of it was kept"
     assert without == first == second
-    assert checked(profile) == without
+    assert checked(profile, runs) == without
     assert len(seen) == 3 * anew, "outside of the block nothing is taken from the cache"
 
 
-@pytest.mark.heavy
-def test_kept_code_is_the_code_that_would_be_compiled() -> None:
-    """Of every fifth rule of a profile, but for the numbers of releases, which differ from one time to the next."""
+@pytest.mark.parametrize("every", [50, pytest.param(5, marks=pytest.mark.heavy)])
+def test_kept_code_is_the_code_that_would_be_compiled(every: int) -> None:
+    """Of one in ``every`` rules, but for the numbers of releases, which differ from one time to the next."""
     with kept_specification():
-        for rule in [*Oracle(MANUAL).system.rules.values()][::5]:
+        for rule in [*Oracle(MANUAL).system.rules.values()][::every]:
             for case in rule.cases:
                 assert case.functions
     forget()
     with kept_specification():
-        for name, rule in [*Oracle(MANUAL).system.rules.items()][::5]:
+        for name, rule in [*Oracle(MANUAL).system.rules.items()][::every]:
             anew = CompiledRule(Context(RULES[name], State.arbitrary(UNBOUNDED), rule.context.profile))
             assert [(one.id, one.code, one.replies) for one in rule.cases] == [(one.id, one.code, one.replies) for one in anew.cases]
             assert rule.applies.__code__ == anew.applies.__code__
@@ -192,12 +194,11 @@ def test_hostile_places_are_no_files(file: Path, tmp_path: Path, what: str, monk
     assert found(file) is None
 
 
-@pytest.mark.heavy
 def test_changed_source_finds_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import sendright.model
 
     with kept_specification():
-        expected = checked()
+        expected = checked(runs=1)
     before = kept.made_from()
     extra = tmp_path / "extra"
     extra.mkdir()
@@ -206,7 +207,7 @@ def test_changed_source_finds_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert kept.made_from() != before
     seen = compilations(monkeypatch)
     with kept_specification():
-        assert checked() == expected
+        assert checked(runs=1) == expected
     assert seen
 
 
@@ -225,6 +226,10 @@ def test_rules_and_invariants_from_elsewhere_are_not_kept() -> None:
         mine = CompiledRule(Context(other, State.arbitrary(UNBOUNDED), MANUAL), code_file("mine"))
         assert mine.kept is None
         assert mine.cases[0].functions
+        ours = INVARIANTS[1]
+        theirs = msgspec.structs.replace(ours, clauses=lambda variables, state: ours.clauses(variables, state))
+        assert (is_kept(ours.clauses), is_kept(theirs.clauses)) == (True, False)
+        assert property_check.compiled(theirs)
     assert not [*folder().glob("*.code")]
 
 
@@ -269,14 +274,3 @@ def test_without_a_home_everything_is_compiled(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
     with kept_specification():
         assert code_file("invariants") is None
-
-
-@pytest.mark.heavy
-def test_check_keeps_it_unless_told_not_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["check", "-n", "1", "--steps", "5", "-q", "--no-cache"]) == 0
-    assert not [*folder().glob("*.code")]
-    forget()
-    assert main(["check", "-n", "1", "--steps", "5", "-q"]) == 0
-    assert len([*folder().glob("*.code")]) == 2
-    capsys.readouterr()

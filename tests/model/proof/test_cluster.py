@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.dask import Process, dask_cluster
+from support.places import SENDRIGHT
 
 from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
@@ -29,8 +30,6 @@ from sendright.model.proof.processes.cluster import Cluster, connected, in_clust
 from sendright.model.proof.processes.greeting import NoCluster
 from sendright.model.proof.processes.workers import Lost
 from sendright.model.proof.prove import prove
-
-PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
 
 def fake(executor: Executor, is_connected: bool = True, workers: int | None = 1) -> Cluster:
@@ -208,7 +207,7 @@ def test_a_worker_is_killed_and_the_result_is_the_same(dask: tuple[str, Process,
 @pytest.mark.heavy
 def test_the_scheduler_is_killed_and_what_was_proved_is_kept(dask: tuple[str, Process, list[Process]], tmp_path: Path) -> None:
     address, scheduler, _ = dask
-    command = [*PROGRAM, "prove", "--call", "mach_msg_send", "--on", address, "--json", "--smtlib", "questions", "--second-solver", "cvc5"]
+    command = [*SENDRIGHT, "prove", "--call", "mach_msg_send", "--on", address, "--json", "--smtlib", "questions", "--second-solver", "cvc5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("questions/*.smt2")) and time.monotonic() < deadline:

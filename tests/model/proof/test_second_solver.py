@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import combinations
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import z3
+from support.places import SENDRIGHT
 
 from sendright.cli.main import main
 from sendright.mach.kernel.profiles import MANUAL
@@ -309,7 +309,7 @@ def command_of(process: int) -> bytes:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to find the processes in")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_nothing_stays_when_the_command_ends(directory: Path, number: int, status: int) -> None:
-    command = [sys.executable, "-c", "from sendright.cli.main import run; run()", "prove", "-q", "--no-cache", "--call", "mach_msg_send"]
+    command = [*SENDRIGHT, "prove", "-q", "--no-cache", "--call", "mach_msg_send"]
     with subprocess.Popen([*command, "--second-solver", "cvc5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory) as process:
         deadline = time.monotonic() + 60
         while not any(b"second_solver_process" in command_of(one) for one in descendants(process.pid)) and time.monotonic() < deadline:

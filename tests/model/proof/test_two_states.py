@@ -155,6 +155,10 @@ def test_a_release_that_leaves_a_trace_of_another_task() -> None:
     assert "suspend count" in told.hidden
 
 
+def test_a_result_that_depends_on_another_tasks_memory_is_not_proved() -> None:
+    assert not_proved_with("vm_read", telling("the page's contents", value=lambda k: k.before.content(some("Object")))) == THEOREM
+
+
 @pytest.mark.heavy
 def test_which_ports_die_depends_on_another_task() -> None:
     def secretly(k: Context, after: After) -> None:

@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 import pytest
 import z3
+from support.places import SENDRIGHT
 
 from sendright.mach.kernel.profiles import MANUAL
 from sendright.mach.results.checks import Obligation
@@ -19,8 +19,6 @@ from sendright.model.proof import prove as prover
 from sendright.model.proof.counterexamples.counterexample import Question
 from sendright.model.proof.obligations import CaseProof, looked_closer
 from sendright.model.proof.processes.workers import Lost, hearing, in_workers, note
-
-PROGRAM = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -94,7 +92,7 @@ def test_a_part_that_is_lost_is_crashed_and_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_interrupted_proof_ends_with_its_processes(tmp_path: Path) -> None:
-    with subprocess.Popen([*PROGRAM, "prove", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    with subprocess.Popen([*SENDRIGHT, "prove", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         deadline = time.monotonic() + 60
         while len(children(process.pid)) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)

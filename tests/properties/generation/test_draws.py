@@ -13,6 +13,17 @@ from hypothesis import strategies as st
 
 from sendright.properties.generation.draws import blocks, numbers
 
+BLOCKS = """
+from hypothesis import Phase, given, seed, settings
+from sendright.properties.generation.draws import blocks
+runs = []
+@seed(3)
+@settings(database=None, max_examples=100, phases=[Phase.generate])
+@given(blocks(32))
+def draw(block):
+    runs.append(block)
+draw()
+"""
 CHECK = """
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.profiles import MANUAL
@@ -36,8 +47,14 @@ print(hashlib.sha256(repr(runs).encode()).hexdigest())
 """
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("makes_runs", [CHECK, CHECK_SERVERS], ids=["check", "check-server"])
+@pytest.mark.parametrize(
+    "makes_runs",
+    [
+        pytest.param(BLOCKS, id="blocks"),
+        pytest.param(CHECK, id="check", marks=pytest.mark.heavy),
+        pytest.param(CHECK_SERVERS, id="check-server", marks=pytest.mark.heavy),
+    ],
+)
 def test_what_is_imported_does_not_change_the_runs(makes_runs: str, tmp_path: Path) -> None:
     """Hypothesis draws constants of the modules of the user's that are imported: numbers and byte strings."""
     constants = [*range(3, 7), *(bytes([length]) * length for length in range(33))]

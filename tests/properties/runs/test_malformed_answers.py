@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.faulty_kernels import Faulty
+from support.profiles import MANUAL_FIRST
 from support.report_runs import every_report
 
 from sendright.mach.abi.codes import ReturnCode
@@ -72,8 +73,7 @@ def changes_of(draw: st.DrawFn) -> Callable[[Call, Result], Any]:
 RUNS = {name: witnessed_calls(profile) for name, profile in PROFILES.items()}
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+@pytest.mark.parametrize("profile", MANUAL_FIRST)
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(change=changes_of(), data=st.data())
 def test_any_answer_is_judged(profile: Profile, change: Callable[[Call, Result], Any], data: st.DataObject) -> None:

@@ -606,11 +606,25 @@ def test_a_suspended_task_always_has_a_right_that_stands_for_it() -> None:
 ON_TASK = sorted(name for name, signature in SIGNATURES.items() if signature.target == "task" and XNU.serves(name))
 
 
+ASKS_FOR_A_TASK = {
+    *("mach_port_get_attributes", "mach_port_get_context", "mach_port_get_set_status", "mach_port_kernel_object", "mach_port_kobject"),
+    *("mach_port_space_info", "mach_ports_lookup", "mach_ports_register"),
+}
+"""Calls on ports that turn the port into a task, or answer for a space as those do."""
+
+
+def test_many_calls_take_a_task() -> None:
+    assert len(ON_TASK) > 20
+    assert set(ON_TASK) > ASKS_FOR_A_TASK
+
+
 @pytest.mark.parametrize("call", ON_TASK)
 def test_it_is_no_task_to_any_call(stage: Stage, call: str) -> None:
+    """Calls on a space answer KERN_INVALID_TASK, calls on a task or its memory KERN_INVALID_ARGUMENT."""
     name = stage.suspend(stage.root)
     given = {each.name: XNU.chosen_name(60) if each.name == "name" else 0 for each in SIGNATURES[call].arguments if each.required}
-    assert stage.root.refused(call, **given | {"task": name}) in ("KERN_INVALID_ARGUMENT", "KERN_INVALID_TASK")
+    of_space = call.startswith("mach_port") and call not in ASKS_FOR_A_TASK
+    assert stage.root.refused(call, **given | {"task": name}) == ("KERN_INVALID_TASK" if of_space else "KERN_INVALID_ARGUMENT")
 
 
 def test_its_type_is_told(stage: Stage) -> None:
