@@ -12,12 +12,15 @@ from support.specification import assumptions_are_possible, broken_when, little_
 
 from sendright.impl.faults import FAULTS
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import XNU
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model.execution.oracle import Oracle, broken_by_step, broken_invariants
+from sendright.model.language.actions import put_if
 from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context
+from sendright.model.language.sorts import KIND, OBJECT
 from sendright.model.language.state import After
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.properties.check import check
@@ -115,6 +118,38 @@ def test_a_suspension_that_is_undone_without_room_is_found(monkeypatch: pytest.M
     assert broken_when(monkeypatch, SUSPEND, NO_ROOM, undone, 41, 201, profile=XNU) == {"invariant 41", "step invariant 41", "step invariant 201"}
 
 
+@pytest.mark.parametrize("title", ["task is not a task's port", "the task is not suspended"])
+def test_a_resume_that_fails_keeps_pegged_dead_names(monkeypatch: pytest.MonkeyPatch, title: str) -> None:
+    """Step invariant 7: a dead name leads to no task's resume port, also if the task has none."""
+
+    def loses_dead_names(k: Context, case: Case) -> Case:
+        def effect(after: After) -> None:
+            case.effect(after)
+            b, target = k.before, k.task_behind(k["task"])
+            slot = k.slot(z3.Const("some name", k.sorts.Name))
+            leads_there = b.port(slot) == b.flavour_port(target, OBJECT.of(PortObject.TASK_RESUME))
+            lost = z3.And(b.kind(slot) == KIND.DEAD_NAME, leads_there, b.suspend_count(target) == 0)
+            put_if(after, lost, slot, KIND.NONE, k.sorts.no_port)
+
+        return replace(case, effect=effect) if case.title == title else case
+
+    assert "step invariant 7" in broken_when(monkeypatch, RESUME, title, loses_dead_names, 7, profile=XNU)
+
+
+def test_a_resume_by_a_task_without_the_right_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step invariant 27: the task isn't suspended, and the caller has no right to lose."""
+    title = "the task is not suspended"
+
+    def more(k: Context, case: Case) -> Case:
+        def effect(after: After) -> None:
+            case.effect(after)
+            after.add("seqno", k.sorts.host_port, 1)
+
+        return replace(case, effect=effect) if case.title == title else case
+
+    assert broken_when(monkeypatch, RESUME, title, more, 27, profile=XNU) == {"step invariant 27"}
+
+
 ENDS = "a port ends, a request is used up, a send-possible request is due no longer, or a task runs again"
 
 
@@ -142,20 +177,45 @@ def stepped(before: Snapshot, after: Snapshot, call: str, code: ReturnCode) -> s
     return {each.name.partition(":")[0] for each in broken_by_step(before, after, 0, made, code, XNU)}
 
 
+def test_only_a_shortage_leaves_a_resume_port() -> None:
+    """Step invariant 35: the call made a port, and failed for another reason."""
+    judged = Judged(XNU)
+    before = judged.state()
+    assert judged.code(SUSPEND, task=LAST, shortage=1) == "KERN_RESOURCE_SHORTAGE"
+    after = judged.state()
+    assert len(after.ports) == len(before.ports) + 1
+    assert stepped(before, after, SUSPEND, ReturnCode.KERN_RESOURCE_SHORTAGE) == set()
+    assert "invariant 35" in stepped(before, after, SUSPEND, ReturnCode.KERN_INVALID_ARGUMENT)
+
+
 def with_suspensions(state: Snapshot, count: int) -> Snapshot:
     """The same, but for how often the task is suspended that the bootstrap task knows as ``LAST``."""
     number = next(number for number, task in state.tasks.items() if task.port == state.tasks[0].names[LAST].port)
     return msgspec.structs.replace(state, tasks={**state.tasks, number: msgspec.structs.replace(state.tasks[number], suspend_count=count)})
 
 
+def without_resume_ports(state: Snapshot) -> Snapshot:
+    """The same without resume ports, and without rights to them."""
+    gone = {number for number, port in state.ports.items() if port.object is PortObject.TASK_RESUME}
+    ports = {number: port for number, port in state.ports.items() if number not in gone}
+    tasks = {
+        number: msgspec.structs.replace(task, names={name: entry for name, entry in task.names.items() if entry.port not in gone})
+        for number, task in state.tasks.items()
+    }
+    return msgspec.structs.replace(state, tasks=tasks, ports=ports)
+
+
 def test_a_suspension_goes_with_no_call_of_others() -> None:
-    """Step invariant 41: a right to the resume port is there."""
+    """Step invariant 41: while a right to the resume port is there, and if the port has vanished, which lives as long
+    as its task.
+    """
     judged = Judged(XNU)
     judged.does(SUSPEND, task=LAST)
     state = judged.state()
     runs = with_suspensions(state, 0)
     assert stepped(state, state, "mach_task_self", ReturnCode.KERN_SUCCESS) == set()
     assert "invariant 41" in stepped(state, runs, "mach_task_self", ReturnCode.KERN_SUCCESS)
+    assert "invariant 41" in stepped(state, without_resume_ports(runs), "mach_task_self", ReturnCode.KERN_SUCCESS)
 
 
 def test_a_kernel_that_forgets_the_right_is_found() -> None:
