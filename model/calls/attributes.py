@@ -27,6 +27,8 @@ LARGEST_TABLE, NEXT_SIZE = 91136, 0xFFFFFFFF
 """The largest table of dead-name requests (``ipc_table_init`` in ``ipc/ipc_table.c``), and the size that stands for the
 next one (``ITS_SIZE_NONE``).
 """
+TABLE_GROWS = rests_on("ipc/ipc_port.c: ipc_port_dngrow")
+"""Of the errors of a table of dead-name requests that can't grow."""
 
 
 def _receives(k: Context, e: Entry) -> Iterator[Case]:
@@ -234,8 +236,10 @@ def mach_port_set_attributes(
     yield from _no_service(k, e, flavor, known)
     if k.profile.sets_table_size and DNREQUESTS_SIZE in known:
         more = z3.And(size, z3.Or(first > b.request_slots(e.port), b.request_slots(e.port) == 0))
-        yield k.fails(ReturnCode.KERN_NO_SPACE, "no table is so large", z3.And(more, first > LARGEST_TABLE, first != NEXT_SIZE))
-        yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", z3.And(more, shortage > 0, out_of_memory))
+        too_large = z3.And(more, first > LARGEST_TABLE, first != NEXT_SIZE)
+        yield k.fails(ReturnCode.KERN_NO_SPACE, "no table is so large", too_large, evidence=TABLE_GROWS)
+        no_memory = z3.And(more, shortage > 0, out_of_memory)
+        yield k.fails(ReturnCode.KERN_RESOURCE_SHORTAGE, "the kernel is out of memory", no_memory, evidence=TABLE_GROWS)
 
     # RIGHTS
     def store(after: After) -> None:

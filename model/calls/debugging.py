@@ -15,6 +15,8 @@ from sendright.model.language.sorts import OBJECT, Term
 from sendright.model.language.terms import Name
 
 _FOUND = "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_read"
+_FOUND_IN_GNUMACH = "ipc/ipc_object.c: ipc_object_translate; ipc/ipc_right.c: ipc_right_lookup_write"
+"""GNU Mach's ``ipc/ipc_right.h`` makes ``ipc_right_lookup_read`` another name of it."""
 
 
 def _debugs(function: str, xnu: Grounds | str, gnumach: Grounds | str = ()) -> Evidence:
@@ -39,7 +41,7 @@ def _receives(k: Context, e: Entry) -> Iterator[Case]:
 @rule(
     evidence=_debugs(
         "mach_port_get_srights",
-        gnumach=f"ipc/mach_debug.c: mach_port_get_srights; {_FOUND}",
+        gnumach=f"ipc/mach_debug.c: mach_port_get_srights; {_FOUND_IN_GNUMACH}",
         xnu=f"ipc/mach_debug.c: mach_port_get_srights; {_FOUND}",
     )
 )
@@ -96,7 +98,7 @@ def mach_port_kobject(k: Context, task: Name, name: Name) -> Iterator[Case]:
 @rule(
     evidence=_debugs(
         "mach_port_kernel_object",
-        gnumach="ipc/mach_debug.c: mach_port_kernel_object; ipc/ipc_right.c: ipc_right_lookup_read",
+        gnumach="ipc/mach_debug.c: mach_port_kernel_object; ipc/ipc_right.c: ipc_right_lookup_write",
         xnu=read(_KOBJECT) + read("../libsyscall/mach/mach_port.c: mach_port_kernel_object"),
     )
 )
@@ -136,7 +138,7 @@ def mach_port_space_basic_info(k: Context, task: Name) -> Iterator[Case]:
 @rule(
     evidence=_debugs(
         "mach_port_dnrequest_info",
-        gnumach=f"ipc/mach_debug.c: mach_port_dnrequest_info; {_FOUND}",
+        gnumach=f"ipc/mach_debug.c: mach_port_dnrequest_info; {_FOUND_IN_GNUMACH}",
         xnu=f"ipc/mach_debug.c: mach_port_dnrequest_info; {_FOUND}",
     )
 )

@@ -27,7 +27,7 @@ _COPIED_OUT = "kern/task.c: task_suspend; ipc/ipc_object.c: ipc_object_copyout; 
 LEFT = rests_on(xnu=_COPIED_OUT)
 """Of the right that a caller gets with which it suspends a task."""
 NO_ROOM = rests_on(
-    xnu=read(_COPIED_OUT)
+    xnu=read(f"{_COPIED_OUT}; ipc/ipc_entry.c: ipc_entry_alloc, ipc_entry_grow_table")
     + decided("XNU 11417 answers so when the space's table can't grow (ipc_entry_grow_table). A test decides when: it makes memory short.")
 )
 """Of a right for which the caller's space has no room."""
@@ -209,7 +209,7 @@ def _without_holders(k: Context, of: Port) -> list[Term]:
     pending=True,
     applies=lambda profile: profile.resume_ports,
     requires=_without_holders,
-    evidence=rests_on(xnu="kern/task.c: task_suspension_no_senders, release_task_hold; ipc/ipc_kobject.c: ipc_kobject_notify_no_senders"),
+    evidence=rests_on(xnu="kern/task.c: task_suspension_no_senders, release_task_hold; kern/ipc_kobject.c: ipc_kobject_notify_no_senders"),
 )
 def end_suspensions(k: Context, of: Port) -> Iterator[Case]:
     """The last send right to a task's resume port has gone: all suspensions end, also those of other tasks.
