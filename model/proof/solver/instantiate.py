@@ -409,7 +409,7 @@ class Proof:
 
     def _as_hinted(self, negated: Term, point: Point, hint: Hint) -> Formulas:
         found = Formulas()
-        needed = [assumption.fork() for assumption in self.universals if assumption.number not in hint.without]
+        needed = [assumption for assumption in self.universals if assumption.number not in hint.without]
         for assumption in needed:
             assumption.at(point, found)
         if hint.batch:
@@ -418,7 +418,7 @@ class Proof:
             if hint.batch <= len(DEPTHS):
                 terms = terms.no_deeper_than(DEPTHS[hint.batch - 1])
             for assumption in needed:
-                assumption.instantiate(terms, found)
+                assumption.fork().instantiate(terms, found)
         return found
 
     def _with_nested(self, instances: Formulas, terms: Terms) -> Formulas:
