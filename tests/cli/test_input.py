@@ -19,6 +19,7 @@ from sendright.cli import main as cli
 from sendright.cli.commands import COMMANDS as listed
 from sendright.cli.help import help_text
 from sendright.cli.main import main
+from sendright.model.language.rule import RULES
 
 RUN = [sys.executable, "-c", "from sendright.cli.main import run; run()"]
 
@@ -197,6 +198,40 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     profiles = {profile["name"]: profile for profile in json.loads(capsys.readouterr().out)["profiles"]}
     assert profiles["gnumach"]["special_ports"]["3"] == "EXCEPTION"
     assert profiles["gnumach"]["null_parent_code"] == "KERN_INVALID_TASK"
+
+
+def test_the_errors_of_a_call_are_listed_in_their_order(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["calls", "mach_port_insert_right", "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert list(call["errors"]) == call["profiles"]
+    assert [error["code"] for error in call["errors"]["manual"]] == [
+        *("MACH_SEND_INVALID_DEST", "MACH_SEND_INVALID_RIGHT", "KERN_INVALID_TASK", "KERN_INVALID_VALUE", "KERN_INVALID_VALUE"),
+        *("KERN_INVALID_CAPABILITY", "KERN_RIGHT_EXISTS", "KERN_UREFS_OVERFLOW", "KERN_NAME_EXISTS"),
+    ]
+    assert main(["calls", "mach_port_insert_right"]) == 0
+    before, both, xnu = capsys.readouterr().out.split("Errors in ")
+    assert "MACH_SEND_INVALID_DEST" not in before
+    assert both.startswith("manual, osf, xnu-792, gnumach, in the order in which they are tested:")
+    assert both.index("KERN_RIGHT_EXISTS") < both.index("KERN_UREFS_OVERFLOW") < both.index("KERN_NAME_EXISTS")
+    assert xnu.startswith("xnu, in the order")
+    assert "KERN_NO_SPACE" in xnu
+    assert main(["calls", "mach_msg_receive"]) == 0
+    told = capsys.readouterr().out
+    assert "the port is dead (when a call that waited is resumed)" in told
+    assert "IN_PROGRESS" not in told
+    assert main(["calls", "mach_task_self"]) == 0
+    assert capsys.readouterr().out.endswith("No errors.\n")
+    monkeypatch.delitem(RULES, "mach_port_names")
+    assert main(["calls", "mach_port_names"]) == 0
+    assert capsys.readouterr().out.endswith("The specification has no rule for this call yet.\n")
+    assert main(["calls", "mach_port_names", "--json"]) == 0
+    assert "errors" not in json.loads(capsys.readouterr().out)["calls"][0]
+
+
+def test_the_list_of_calls_needs_no_specification() -> None:
+    program = "import sys\nfrom sendright.cli.main import main\nmain(['calls'])\nprint({'z3', 'sendright.model'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.parametrize("command", [["calls"], ["check", "--help"], ["synthesize", "-q", "--events", "2000"]])
