@@ -81,7 +81,7 @@ def has_rules(call: str) -> bool:
 
 def errors_of(call: str, profile: Profile) -> tuple[tuple[str, str], ...]:
     """The errors of ``call`` in ``profile``, in the order in which they are tested: the code of each, and when it is
-    returned. All rules of the call are asked, also those that it shares with others.
+    returned. It takes them from all rules of the call, also from those that it shares with others.
 
     Raises KeyError if the specification lacks a rule of the call.
     """

@@ -1,5 +1,6 @@
-"""``--on``: whatever is wrong with a cluster is said in one line, with status 3. The heavy tests also see that it is said
-within ten seconds."""
+"""``--on``: whatever is wrong with a cluster is said in one line, with status 3. The heavy tests also look whether that
+takes less than ten seconds.
+"""
 
 from __future__ import annotations
 
