@@ -9,6 +9,7 @@ import typer
 from sendright.cli.bad_input import BadInput
 from sendright.cli.options import Json
 from sendright.cli.streams import show, show_json
+from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.suggestions import unknown_call
 
@@ -21,6 +22,8 @@ def calls(
     json: Json = False,
 ) -> int:
     """List the Mach calls that sendright models, with their arguments and results.
+
+    For one call, also list its errors, in the order in which they are tested.
 
     [bold]Examples[/bold]
 
@@ -38,14 +41,28 @@ def calls(
 
         show_json(schema())
         return 0
-    from sendright.reports.vocabulary import call_view, calls_data, calls_table
+    from sendright.reports.vocabulary import call_view, calls_data, calls_table, errors_data
 
-    chosen = tuple(SIGNATURES.values()) if name is None else (SIGNATURES[known_call("calls", name)],)
+    if name is None:
+        show_json({"calls": calls_data(tuple(SIGNATURES.values()))}) if json else show(calls_table())
+        return 0
+    call = SIGNATURES[known_call("calls", name)]
+    errors = _errors(call.name)
     if json:
-        show_json({"calls": calls_data(chosen)})
+        [data] = calls_data((call,))
+        show_json({"calls": [data if errors is None else data | {"errors": errors_data(errors)}]})
     else:
-        show(calls_table() if name is None else call_view(*chosen))
+        show(call_view(call, errors))
     return 0
+
+
+def _errors(call: str) -> dict[str, tuple[tuple[str, str], ...]] | None:
+    """The errors of ``call`` by profile, from the specification; None if it has no rule for the call yet."""
+    from sendright.model.tracing.clauses import errors_of, has_rules  # the specification takes seconds to import
+
+    if not has_rules(call):
+        return None
+    return {profile.name: errors_of(call, profile) for profile in PROFILES.values() if profile.serves(call)}
 
 
 def known_call(command: str, name: str) -> str:

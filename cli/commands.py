@@ -1,16 +1,16 @@
 """All commands of ``sendright``. A command's module is imported when a user calls the command or asks for its help.
 
-The list of commands shows the first sentences of their docstrings. It reads them from the modules' code, without
-importing them.
+The list of commands shows the first sentences of their docstrings. It reads them from the modules' source,
+without importing them.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType
 from typing import Any, Literal
 
 import typer
@@ -106,11 +106,8 @@ def _module(name: str) -> str:
 
 
 def _docstring_of(name: str) -> str:
-    """The docstring of a command's function, from the code of its module, which Python has compiled already."""
+    """The docstring of a command's function, from the source of its module."""
     spec = find_spec(_module(name))
-    code = spec.loader.get_code(_module(name)) if spec is not None and spec.loader is not None else None  # type: ignore[attr-defined]
-    for constant in () if code is None else code.co_consts:
-        if isinstance(constant, CodeType) and constant.co_name == _function(name):
-            first = constant.co_consts[0] if constant.co_consts else None
-            return first if isinstance(first, str) else ""
-    return ""
+    source = "" if spec is None or spec.origin is None else Path(spec.origin).read_text(encoding="utf-8")
+    found = [one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef) and one.name == _function(name)]
+    return ast.get_docstring(found[0]) or "" if found else ""

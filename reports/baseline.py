@@ -62,7 +62,7 @@ def baseline_lines(use: BaselineUse | None) -> list[str]:
     lines += [f"  expired: {entry.fingerprint} {entry.finding} ({entry.words(expired=True)})" for entry in use.expired]
     lines += [f"  accepted: {entry.fingerprint} {entry.finding} ({entry.words()})" for entry in use.accepted]
     lines += [
-        f"  not found: {entry.fingerprint} {entry.finding} (remove the entry if it is mended; a check with fewer runs may have missed it)"
+        f"  not found: {entry.fingerprint} {entry.finding} (remove the entry if the fault is fixed; a check with fewer runs may have missed it)"
         for entry in use.unused
     ]
     return lines

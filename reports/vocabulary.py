@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -19,10 +19,18 @@ from sendright.mach.signatures import SIGNATURES, Argument, Signature
 SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title", "based_on"))
 """The switches of a profile: the fields that describe a kernel."""
 
+Errors: TypeAlias = tuple[tuple[str, str], ...]
+"""The errors of a call, in the order in which they are tested: the code of each, and when it is returned."""
+
 
 def calls_data(signatures: tuple[Signature, ...]) -> list[dict[str, Any]]:
     """The signatures, for ``--json``."""
     return [_call_data(signature) for signature in signatures]
+
+
+def errors_data(by_profile: Mapping[str, Errors]) -> dict[str, list[dict[str, str]]]:
+    """The errors of a call by profile, for ``--json``."""
+    return {profile: [{"code": code, "when": when} for code, when in errors] for profile, errors in by_profile.items()}
 
 
 def _call_data(signature: Signature) -> dict[str, Any]:
@@ -98,8 +106,8 @@ def calls_table() -> Table:
     return table
 
 
-def call_view(signature: Signature) -> RenderableType:
-    """Everything about one call."""
+def call_view(signature: Signature, errors: Mapping[str, Errors] | None) -> RenderableType:
+    """Everything about one call. ``errors`` has its errors by profile; None: the specification has no rule for it."""
     table = Table("", "name", "type", "about")
     for argument in signature.arguments:
         kind = argument.type.value + (f" to {argument.object.name}" if argument.object is not None else "")
@@ -119,7 +127,25 @@ def call_view(signature: Signature) -> RenderableType:
             Text(f"Not modelled in {', '.join(profiles)}: {argument} {ranges}.")
             for (argument, ranges), profiles in not_modelled(signature.name).items()
         ],
+        *([Text("The specification has no rule for this call yet.")] if errors is None else _errors_in_words(errors)),
     )
+
+
+def _errors_in_words(by_profile: Mapping[str, Errors]) -> Iterator[RenderableType]:
+    """A table of the errors for each group of profiles that have the same ones."""
+    groups: dict[Errors, list[str]] = {}
+    for profile, errors in by_profile.items():
+        groups.setdefault(errors, []).append(profile)
+    for errors, profiles in groups.items():
+        where = f" in {', '.join(profiles)}" if len(groups) > 1 else ""
+        if not errors:
+            yield Text(f"No errors{where}.")
+            continue
+        table = Table("code", "when")
+        for code, when in errors:
+            table.add_row(Text(code, "bold"), Text(when))
+        yield Text(f"Errors{where}, in the order in which they are tested:")
+        yield table
 
 
 def profiles_data(profiles: Sequence[Profile]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ def _no_width_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command prints doesn't depend on how wide the terminal of whoever runs the tests is, and a sentence is
     mostly on one line.
     """
+
+    def no_terminal(*_: int) -> os.terminal_size:
+        raise OSError("the tests have no terminal")
+
+    monkeypatch.setattr(os, "get_terminal_size", no_terminal)
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sendright.cli.streams.PIPE_WIDTH", 160)
 

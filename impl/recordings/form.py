@@ -17,7 +17,7 @@ class Form(Protocol):
     """A recorded form: recognizes and reads it."""
 
     name: str
-    """Its name for ``--format``."""
+    """Its name for ``--log-format``."""
     about: str
     """Its description in a list of forms, one line."""
     versions: bool

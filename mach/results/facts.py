@@ -338,7 +338,7 @@ class RecordingBegan(Fact, frozen=True, gc=False):
     """The first fact of a file."""
 
     format: str
-    """The name of the form, as ``--format`` takes it."""
+    """The name of the form, as ``--log-format`` takes it."""
     versions: bool
     """Whether the form carries pid versions."""
 

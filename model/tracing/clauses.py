@@ -11,12 +11,12 @@ from functools import partial
 
 import msgspec
 
-from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, Output, OutputType, Signature
 from sendright.model.language.rule import COPY_OUT, PENDING_RULES, RULES
 from sendright.model.language.sequences import rules_of
-from sendright.model.proof.relevance import TouchedCase, touched_cases
+from sendright.model.proof.relevance import TouchedCase, cases_of, touched_cases
 from sendright.model.tracing.manual_page import CALL, PAGE, PAGE_PROFILE, PageClause
 
 COPIED_OUT = (OutputType.PORT, OutputType.PORTS, OutputType.DESCRIPTORS)
@@ -77,6 +77,21 @@ def shared_rules(calls: Iterable[str] = SIGNATURES) -> dict[str, tuple[str, ...]
 def has_rules(call: str) -> bool:
     """Whether the specification has all rules of ``call``."""
     return all(rule in RULES for rule in rules_of(call))
+
+
+def errors_of(call: str, profile: Profile) -> tuple[tuple[str, str], ...]:
+    """The errors of ``call`` in ``profile``, in the order in which they are tested: the code of each, and when it is
+    returned. It takes them from all rules of the call, also from those that it shares with others.
+
+    Raises KeyError if the specification lacks a rule of the call.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for rule in rules_of(call, profile):
+        later = " (when a call that waited is resumed)" if rule.endswith(": resumed") else ""
+        for case in cases_of(rule, profile):
+            if case.code not in (None, ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+                found[code_name(case.code), f"{case.title}{later}"] = None
+    return tuple(found)
 
 
 def all_clauses(profile: Profile, call: str | None = None) -> Iterator[Clauses]:

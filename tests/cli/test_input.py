@@ -1,21 +1,25 @@
 """What the command line makes of bad input, and where its words go."""
 
 import importlib
+import importlib.util
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 from support.places import ROOT, SENDRIGHT
 
+from sendright.cli import commands
 from sendright.cli import main as cli
 from sendright.cli.commands import COMMANDS as listed
 from sendright.cli.help import help_text
 from sendright.cli.main import main
+from sendright.model.language.rule import RULES
 
 GOOD = {
     "format": "mach-cases/1",
@@ -194,6 +198,40 @@ def test_calls_and_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     assert profiles["gnumach"]["null_parent_code"] == "KERN_INVALID_TASK"
 
 
+def test_the_errors_of_a_call_are_listed_in_their_order(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["calls", "mach_port_insert_right", "--json"]) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert list(call["errors"]) == call["profiles"]
+    assert [error["code"] for error in call["errors"]["manual"]] == [
+        *("MACH_SEND_INVALID_DEST", "MACH_SEND_INVALID_RIGHT", "KERN_INVALID_TASK", "KERN_INVALID_VALUE", "KERN_INVALID_VALUE"),
+        *("KERN_INVALID_CAPABILITY", "KERN_RIGHT_EXISTS", "KERN_UREFS_OVERFLOW", "KERN_NAME_EXISTS"),
+    ]
+    assert main(["calls", "mach_port_insert_right"]) == 0
+    before, both, xnu = capsys.readouterr().out.split("Errors in ")
+    assert "MACH_SEND_INVALID_DEST" not in before
+    assert both.startswith("manual, osf, xnu-792, gnumach, in the order in which they are tested:")
+    assert both.index("KERN_RIGHT_EXISTS") < both.index("KERN_UREFS_OVERFLOW") < both.index("KERN_NAME_EXISTS")
+    assert xnu.startswith("xnu, in the order")
+    assert "KERN_NO_SPACE" in xnu
+    assert main(["calls", "mach_msg_receive"]) == 0
+    told = capsys.readouterr().out
+    assert "the port is dead (when a call that waited is resumed)" in told
+    assert "IN_PROGRESS" not in told
+    assert main(["calls", "mach_task_self"]) == 0
+    assert capsys.readouterr().out.endswith("No errors.\n")
+    monkeypatch.delitem(RULES, "mach_port_names")
+    assert main(["calls", "mach_port_names"]) == 0
+    assert capsys.readouterr().out.endswith("The specification has no rule for this call yet.\n")
+    assert main(["calls", "mach_port_names", "--json"]) == 0
+    assert "errors" not in json.loads(capsys.readouterr().out)["calls"][0]
+
+
+def test_the_list_of_calls_needs_no_specification() -> None:
+    program = "import sys\nfrom sendright.cli.main import main\nmain(['calls'])\nprint({'z3', 'sendright.model'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 @pytest.mark.parametrize("command", [["calls"], ["check", "--help"], ["synthesize", "-q", "--events", "2000"]])
 def test_a_reader_who_leaves_is_no_error(command: list[str]) -> None:
     reading, writing = os.pipe()
@@ -250,8 +288,12 @@ def test_help_of_a_command_loads_nothing_that_it_does_not_need(command: str) -> 
 
 
 def test_the_list_of_commands_has_their_first_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read from the modules' code: the same as their docstrings."""
+    """It is read from the modules' source: the same as their docstrings. What loads the modules needn't know their code
+    (pytest loads so the modules of an installed plugin, and the package is one).
+    """
     monkeypatch.setenv("COLUMNS", "200")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(commands, "find_spec", lambda name: ModuleSpec(name, None, origin=spec.origin if (spec := find(name)) else None))
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     for name in listed:

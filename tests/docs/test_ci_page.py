@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,13 +14,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.listings import blocks_of
 from support.places import ROOT
+from support.report_runs import proof_result
 
 from sendright.cli.baselines import parse_baseline
 from sendright.cli.main import main
-from sendright.reports.rules import KINDS
+from sendright.mach.results.audits import AuditFinding, AuditResult, Severity
+from sendright.mach.results.checks import SecondOpinion
+from sendright.mach.results.policies import BrokenCase, PolicyResult
+from sendright.mach.results.verdicts import Verdict
+from sendright.reports.audit.sarif import audit_sarif
+from sendright.reports.rules import KINDS, anchor
+from sendright.reports.sarif import sarif
 
 PAGE = (ROOT / "docs" / "ci.md").read_text()
 SANDBOX = ROOT / "tests" / "scripts"
@@ -85,6 +94,35 @@ def test_the_tables_are_toml_that_sendright_reads() -> None:
 def test_the_table_of_rules_is_that_of_the_reports() -> None:
     rows = dict(re.findall(r'^\| <span id="rule-([\w-]+)">`…/[\w-]+`</span> \| (.*) \|$', PAGE, re.MULTILINE))
     assert rows == {name: f"{text.short}. {text.full}" for name, text in KINDS.items()}
+
+
+def of_each_rule() -> list[tuple[str, str]]:
+    """Of what ``prove``, ``policy`` and ``audit`` can report: the id of each rule, and its place on the page."""
+    proof = proof_result()
+    second = SecondOpinion(verdict=Verdict.FAILED, questions=1, seconds=0.0)
+    again = msgspec.structs.replace(proof.obligations[0], second=second)
+    proofs = msgspec.structs.replace(proof, obligations=(*proof.obligations, again), second_solver="another")
+    broken = [
+        BrokenCase(rule="r", calls=(), case="KERN_SUCCESS/c", clause="who sends to whom", verdict=verdict, scope="")
+        for verdict in (Verdict.REFUTED, Verdict.UNDETERMINED)
+    ]
+    policy = PolicyResult(verdict=Verdict.REFUTED, policy="p", file="p.toml", profile="manual", broken=tuple(broken), not_run=("s.json: why",))
+    finding = AuditFinding(rule="chain", invariants=(22,), severity=Severity.ERROR, host="h", time=None, title="t", words="w", evidence=())
+    audited = AuditResult(verdict=Verdict.FAILED, fail_on=Severity.ERROR, groups=(), findings=(finding,), seconds=0.0)
+    told = [sarif(proofs, "1"), sarif(policy, "1"), audit_sarif(audited, "1")]
+    ids = [rule["id"] for text in told for rule in json.loads(text)["runs"][0]["tool"]["driver"]["rules"]]
+    return [(one, anchor(one)) for one in ids]
+
+
+def test_the_rules_of_other_commands_are_those_of_the_reports() -> None:
+    rows = re.findall(r"^\| (?:<span id=\"([\w-]+)\">)?`((?:prove|policy|audit)/[^`]+)`(?:</span>)? \|", PAGE, re.MULTILINE)
+    forms = {form: re.compile(re.sub("[A-Z]+", "([^,]+)", form)) for _, form in rows}
+    found = set()
+    for one, place in of_each_rule():
+        form = min((form for form, pattern in forms.items() if pattern.fullmatch(one)), key=lambda form: len(re.findall("[A-Z]", form)))
+        found.add(form)
+        assert place in {place for place, _ in rows}, one
+    assert found == forms.keys()
 
 
 def hooks() -> list[dict[str, Any]]:

@@ -20,11 +20,13 @@ class ExampleLog:
     versions = False
 
     def recognizes(self, head: bytes) -> bool:
-        """A file that begins with such a line."""
+        """Whether a file with the first bytes ``head`` begins with such a line."""
         return head.startswith(b"example: task ")
 
     def read(self, source: Source) -> Iterator[Fact]:
-        """A fact for each line; a line of another form is unreadable."""
+        """Yields a fact for each line of ``source``, in its order: the right of a task, or that the line can't be read.
+        Raises nothing, whatever is in the file.
+        """
         for number, line, whole in source.lines():
             found = _LINE.fullmatch(line) if whole else None
             if found is None:
@@ -37,6 +39,7 @@ class ExampleLog:
 
 
 def _task(pid: int, user: int) -> Task:
+    """The task with process id ``pid``, whose real and effective user id is ``user``."""
     return Task(pid, token=Token(pid=pid, euid=user, ruid=user))
 
 
