@@ -70,7 +70,8 @@ DEAD_MEANWHILE = rests_on(
 )
 """Of a sender that waits when its destination dies."""
 REPLY_PORTS = rests_on(
-    xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_header_rights; ipc/ipc_right.c: ipc_right_copyin_check_reply; ipc/ipc_port.c: ip_violates_reply_port_semantics"
+    xnu="ipc/ipc_kmsg.c: ipc_kmsg_copyin_header_rights; ipc/ipc_right.c: ipc_right_copyin_check_reply; "
+    "ipc/ipc_port.c: ip_violates_reply_port_semantics"
 )
 """Of destinations that enforce reply port semantics."""
 ANSWERS = rests_on(
