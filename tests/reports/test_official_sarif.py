@@ -14,6 +14,7 @@ import pytest
 from support.places import ROOT
 from support.report_runs import crashed_check, failing_check, hostile_check, proof_result, replay_result
 
+from sendright.cli.main import main
 from sendright.reports.findings import AnyResult
 from sendright.reports.sarif import sarif
 
@@ -37,3 +38,25 @@ def test_reports_are_valid(result: AnyResult) -> None:
     schema = official()
     checker = jsonschema.validators.validator_for(schema)
     checker(schema, format_checker=checker.FORMAT_CHECKER).validate(json.loads(sarif(result, "1.2")))
+
+
+COMMANDS = {
+    "audit": ["audit", "log.json", "--sarif", "report.sarif"],
+    "policy": ["policy", str(ROOT / "docs" / "examples" / "policies" / "clients.toml"), "--call", "mach_port_type", "--sarif", "report.sarif"],
+    "check-server": ["check-server", str(ROOT / "docs" / "examples" / "servers" / "cve-2016-7637.json"), "--sarif", "report.sarif"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_reports_of_other_commands_are_valid(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = official()
+    monkeypatch.chdir(tmp_path)
+    main(["synthesize", "--events", "400", "--plant", "all", "-o", "log.json", "-q"])
+    main([*COMMANDS[command], "-q"])
+    capsys.readouterr()
+    checker = jsonschema.validators.validator_for(schema)
+    report = json.loads(Path("report.sarif").read_text())
+    checker(schema, format_checker=checker.FORMAT_CHECKER).validate(report)
+    assert bool(report["runs"][0]["results"]) == (command != "policy")
