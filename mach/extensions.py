@@ -56,9 +56,7 @@ def extensions() -> tuple[Extension, ...]:
 
 
 def extensions_of_key() -> bytes:
-    """A hash of what is there. Whoever keeps results for the next time makes it a part of their key: what was added can
-    change any result.
-    """
+    """A hash of what is there. A cache makes it a part of its key, since what was added can change any result."""
     told = [f"{one.name}\0{one.version}\0{one.digest}\0" for one in extensions()]
     return sha256("".join(told).encode("utf-8", "backslashreplace")).digest()
 

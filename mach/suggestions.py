@@ -1,4 +1,4 @@
-"""What somebody may have meant by a word that isn't known."""
+"""What a user may have meant by a word that isn't known."""
 
 from __future__ import annotations
 

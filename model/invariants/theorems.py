@@ -280,8 +280,9 @@ DONE_TO_TASK = ("suspend_count", "flavour_port", "object", "object_task", "port_
 def _same_suspensions(
     k: Context, cases: list[Case], holders: list[Term], swapped: Callable[[Term], Term]
 ) -> Iterator[tuple[str, list[Term], list[Term]]]:
-    """The call of the other holder answers the same code, and does the same to the task and to its resume port. (What it
-    does to a right of the caller's differs, so the case may differ, too: all cases are compared at once.)
+    """The call of the other holder answers the same code, and does the same to the task and to its resume port.
+
+    What it does to a right of the caller's differs, so the case may differ, too: all cases are compared at once.
     """
     guards = effective_guards(cases)
     for code in dict.fromkeys(case.code for case in cases):

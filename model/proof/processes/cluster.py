@@ -108,7 +108,7 @@ def _client(address: str) -> Any:
             return
         if made.set_running_or_notify_cancel():
             made.set_result(client)
-        else:  # nobody waits for it any more
+        else:  # the caller waits for it no more
             client.close(timeout=1)
 
     threading.Thread(target=make, daemon=True).start()
