@@ -91,6 +91,10 @@ class LineProcess:
         fcntl.fcntl(self._out, fcntl.F_SETFL, fcntl.fcntl(self._out, fcntl.F_GETFL) | os.O_ASYNC)
         os.kill(self._process.pid, signal.SIGSTOP)
 
+    def go_on(self) -> None:
+        """Continue, if it is stopped."""
+        os.kill(self._process.pid, signal.SIGCONT)
+
     def _write(self, content: bytes, deadline: float) -> None:
         while content:
             stop_if_interrupted()
@@ -111,7 +115,7 @@ class LineProcess:
             if left <= 0:
                 raise NoAnswer
             if self._pauses:
-                os.kill(self._process.pid, signal.SIGCONT)
+                self.go_on()
             if select.select([self._out], [], [], min(left, POLL))[0]:
                 part = os.read(self._out, 1 << 16)
                 if not part or len(self._received) > LONGEST:
