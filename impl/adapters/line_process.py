@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -85,6 +84,8 @@ class LineProcess:
         A program that polls for its next line would use a whole processor. The system stops it as it writes: this
         process may get to read later, when the processors have other work.
         """
+        import fcntl  # here, as Windows doesn't have it
+
         self._pauses = True
         fcntl.fcntl(self._out, fcntl.F_SETOWN, self._process.pid)
         fcntl.fcntl(self._out, fcntl.F_SETSIG, signal.SIGSTOP)
