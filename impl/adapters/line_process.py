@@ -51,6 +51,7 @@ class LineProcess:
         os.set_blocking(self._in, False)
         os.set_blocking(self._out, False)
         self._received = bytearray()
+        self._pauses = False
         self.end = weakref.finalize(self, _end, self._process, os.getpid())
 
     @property
@@ -77,15 +78,23 @@ class LineProcess:
             self.end()
             raise
 
-    def pause(self) -> None:
-        """Pause the process until ``go_on``. A program that polls for its next line would use a whole processor."""
-        if self.alive:
-            os.kill(self._process.pid, signal.SIGSTOP)
+    def pause_between_exchanges(self) -> None:
+        """Stop the process now, and whenever it has written, until the next exchange. (Linux only.)
+
+        A program that polls for its next line would use a whole processor. The system stops it as it writes: this
+        process may get to read later, when the processors have other work.
+        """
+        import fcntl  # here, as Windows doesn't have it
+
+        self._pauses = True
+        fcntl.fcntl(self._out, fcntl.F_SETOWN, self._process.pid)
+        fcntl.fcntl(self._out, fcntl.F_SETSIG, signal.SIGSTOP)
+        fcntl.fcntl(self._out, fcntl.F_SETFL, fcntl.fcntl(self._out, fcntl.F_GETFL) | os.O_ASYNC)
+        os.kill(self._process.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Continue after ``pause``."""
-        if self.alive:
-            os.kill(self._process.pid, signal.SIGCONT)
+        """Continue, if it is stopped."""
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def _write(self, content: bytes, deadline: float) -> None:
         while content:
@@ -106,6 +115,8 @@ class LineProcess:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NoAnswer
+            if self._pauses:
+                self.go_on()
             if select.select([self._out], [], [], min(left, POLL))[0]:
                 part = os.read(self._out, 1 << 16)
                 if not part or len(self._received) > LONGEST:

@@ -164,8 +164,27 @@ def _differences(expected: View, seen: View, shows: frozenset[ViewPart]) -> Iter
             continue
         yield from _parts(f"task {number}", space, other, OF_A_TASK, shows)
         for name in sorted(space.names.keys() | other.names.keys()):
-            where = f"task {number}, name {name:#x}" if name > 0xFFFF else f"task {number}, name {name}"
-            yield from _of_name(where, space.names.get(name), other.names.get(name), shows, ports)
+            one, two = space.names.get(name), other.names.get(name)
+            if one is None or two is None or _look_different(one, two, ports):
+                where = f"task {number}, name {name:#x}" if name > 0xFFFF else f"task {number}, name {name}"
+                yield from _of_name(where, one, two, shows, ports)
+
+
+def _look_different(expected: NamedRight, seen: NamedRight, ports: tuple[dict[int, int], dict[int, int]]) -> bool:
+    """Whether two rights may differ: quickly, as nearly all are equal. Notes in ``ports`` which port is which."""
+    return (
+        expected.kind is not seen.kind
+        or expected.urefs != seen.urefs
+        or expected.request != seen.request
+        or expected.receiver != seen.receiver
+        or (expected.port is not None and seen.port is not None and not _is_same_port(expected.port, seen.port, ports))
+    )
+
+
+def _is_same_port(expected: int, seen: int, ports: tuple[dict[int, int], dict[int, int]]) -> bool:
+    """Whether two numbers denote one port, as far as ``ports`` knows: numbers that it doesn't know yet do."""
+    there, back = ports[0].setdefault(seen, expected), ports[1].setdefault(expected, seen)
+    return there == expected and back == seen
 
 
 def _of_name(
@@ -175,11 +194,9 @@ def _of_name(
         yield Difference(where, _kind(expected), _kind(seen))
         return
     yield from _parts(where, expected, seen, (ViewPart.UREFS, ViewPart.REQUEST), shows)
-    if ViewPart.PORT in shows and expected.port is not None and seen.port is not None:
-        there, back = ports[0].setdefault(seen.port, expected.port), ports[1].setdefault(expected.port, seen.port)
-        if there != expected.port or back != seen.port:
-            other = f"port {there}" if there != expected.port else "another port"
-            yield Difference(f"{where}, {IN_WORDS[ViewPart.PORT]}", f"port {expected.port}", other)
+    if ViewPart.PORT in shows and expected.port is not None and seen.port is not None and not _is_same_port(expected.port, seen.port, ports):
+        other = f"port {ports[0][seen.port]}" if ports[0][seen.port] != expected.port else "another port"
+        yield Difference(f"{where}, {IN_WORDS[ViewPart.PORT]}", f"port {expected.port}", other)
     if expected.receiver is not None and seen.receiver is not None:
         yield from _parts(where, expected.receiver, seen.receiver, OF_A_RECEIVE_RIGHT, shows)
 

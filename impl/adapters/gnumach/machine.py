@@ -61,6 +61,7 @@ class Machine:
         if len(ready) == 2:  # and the addresses of its memory for lines
             with memory.open("r+b") as file:
                 self._memory = _Shared(mmap.mmap(file.fileno(), 0), int(ready[1], 16))
+        self._process.pause_between_exchanges()
 
     @property
     def alive(self) -> bool:
@@ -88,7 +89,6 @@ class Machine:
         if request is not None and memory is not None:
             memory.ask(request)
             request = None
-        self._process.go_on()
         try:
             answer = self._process.exchange(request, seconds, lambda: self._panic() is not None)
         except ProgramEnded as error:
@@ -97,7 +97,6 @@ class Machine:
             self._crash(f"did not answer within {seconds:g} s")
         if not answer and memory is not None:
             answer = memory.answer()
-        self._process.pause()
         words = _checked(answer)
         if words is None:
             self._crash(f"wrote what isn't a line of the driver's to the serial port: {answer[:80]!r}")

@@ -82,9 +82,31 @@ def test_lines_go_through_memory_and_the_serial_port_tells_of_them(machine: Call
     )
     for number in range(20):
         assert running.exchange(f"call {number:x}") == ["A", "call", f"{number:x}"]
-    time.sleep(0.1)
-    assert Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it is paused"
+    wait_until_stopped(running.pid)
     running.end()
+
+
+def test_the_machine_is_stopped_as_it_writes_whether_anybody_reads_or_not(machine: Callable[[str], Machine]) -> None:
+    running = machine("say('ready')\nwhile True: say('A ' + hear().strip()); say('more')")
+    assert running.exchange("call 0 1") == ["A", "call", "0", "1"]
+    for _ in range(2):
+        wait_until_stopped(running.pid)
+        os.kill(running.pid, signal.SIGCONT)
+    assert running.exchange("call 0 2") == ["more"]
+    running.end()
+
+
+def test_an_answer_in_pieces_arrives_although_each_piece_stops_the_machine(machine: Callable[[str], Machine]) -> None:
+    running = machine("say('ready')\nhear()\nfor part in (b'A ', line('A 0')[2:], b'\\n'): sys.stdout.buffer.write(part); sys.stdout.flush()")
+    assert running.exchange("call 0 1") == ["A", "0"]
+    running.end()
+
+
+def wait_until_stopped(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline, "it isn't stopped"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ static void give_back(void)
 {
 	while (left_count) {
 		left_count--;
-		vm_deallocate(mach_task_self(), left[left_count].address, left[left_count].bytes);
+		syscall_vm_deallocate(mach_task_self(), left[left_count].address, left[left_count].bytes);
 	}
 }
 
@@ -136,8 +136,8 @@ kern_return_t adopt(uint32_t creator, mach_port_t name, uint32_t *number)
 
 static void forget(struct agent *agent)
 {
-	mach_port_deallocate(mach_task_self(), agent->thread);
-	mach_port_deallocate(mach_task_self(), agent->task);
+	syscall_mach_port_deallocate(mach_task_self(), agent->thread);
+	syscall_mach_port_deallocate(mach_task_self(), agent->task);
 	agent->state = NO_AGENT;
 }
 

@@ -56,7 +56,8 @@ static void show_status(struct shown *shown, mach_port_t task, mach_port_t name)
 	mach_port_rights_t send_rights = 0;
 
 	mach_port_get_receive_status(task, name, &status);
-	mach_port_get_srights(task, name, &send_rights);
+	if (status.mps_srights)
+		mach_port_get_srights(task, name, &send_rights);
 	show(shown, status.mps_pset);
 	show(shown, status.mps_seqno);
 	show(shown, status.mps_mscount);
@@ -125,7 +126,7 @@ static void identify(void)
 	}
 	for (each = 0; each < wanted_count; each++)
 		if (right[each])
-			mach_port_deallocate(mach_task_self(), right[each]);
+			syscall_mach_port_deallocate(mach_task_self(), right[each]);
 	wanted_count = 0;
 }
 

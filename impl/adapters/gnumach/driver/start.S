@@ -19,5 +19,7 @@ TRAP(mach_task_self, -28)
 TRAP(mach_host_self, -29)
 TRAP(mach_print, -30)
 TRAP(swtch_pri, -59)
+TRAP(syscall_vm_deallocate, -66)
+TRAP(syscall_mach_port_deallocate, -73)
 
 .section .note.GNU-stack, "", @progbits

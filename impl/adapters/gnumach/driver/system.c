@@ -4,6 +4,10 @@
 void *memcpy(void *to, const void *from, size_t bytes)
 {
 	void *start = to;
+	size_t words = bytes / 4;
+
+	bytes %= 4;
+	__asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 	return start;
 }

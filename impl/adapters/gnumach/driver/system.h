@@ -11,6 +11,10 @@ mach_port_t mach_reply_port(void);
 void mach_print(const char *text);
 int swtch_pri(int priority);
 
+/* As the calls without the prefix, but traps: they take less time than messages. */
+kern_return_t syscall_vm_deallocate(mach_port_t task, vm_address_t address, vm_size_t bytes);
+kern_return_t syscall_mach_port_deallocate(mach_port_t task, mach_port_t name);
+
 /* From now on the task's own requests are answered at this port, which must be empty. */
 void use_reply_port(mach_port_t port);
 
