@@ -83,15 +83,14 @@ def test_failures_before_the_first_random_run_are_not_all(monkeypatch: pytest.Mo
 
 def test_failures_are_not_lost_with_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     takes = checking._Checker._take
-    taken = count()
 
     def take(self: Any, found: Any) -> None:
         takes(self, found)
-        if self.failing and next(taken) > 1:
+        if self.failing:
             raise WorkersDied("3 runs are lost: the processes died")
 
     monkeypatch.setattr(checking._Checker, "_take", take)
-    result = run(TwoCrashes)
+    result = run(AlwaysCrashes)
     assert result.failure is not None
     assert result.cut_short == "3 runs are lost: the processes died"
     assert accepted(result).verdict is Verdict.CRASHED
