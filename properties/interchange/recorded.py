@@ -97,12 +97,14 @@ def run_of_calls(calls: Sequence[tuple[int, Call]], profile: str, limits: dict[s
     and UnknownProfile."""
     with_limits = msgspec.structs.replace(profile_named(profile), **limits)
     run = JudgedRun(kernel(), oracle(with_limits), with_limits, CALL_SECONDS)
+    where = "booting"
     try:
         run.boot()
-        for number, (task, call) in enumerate(calls):
+        for number, (task, call) in enumerate(calls, 1):
+            where = f"call {number}"
             if not run.can_make(task, call):
-                raise NoRun(f"call {number + 1}: task {task} can't make a call there")
+                raise NoRun(f"{where}: task {task} can't make a call there")
             run.call(task, call)
     except (Violated, Unmodelled) as error:
-        raise NoRun(f"call {len(run.steps) + 1}: {error}") from error
+        raise NoRun(f"{where}: {error}") from error
     return run.trace()
