@@ -91,7 +91,8 @@ def check(
 
     The runs are made by ``jobs`` processes. Each has an implementation of its own, from ``worker_factory`` if
     ``implementation_factory`` gives always the same one. Or ``pool`` makes other processes. The result is the same,
-    however many there are. After ``max_seconds`` the search ends with what was found: the result says so.
+    however many there are. After ``max_seconds`` the search ends with what was found: the result says so. Then the
+    failing runs are minimized, all of them within ``minimize_seconds``; without ``max_seconds``, each of them.
 
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed. Raises WorkersDied.
@@ -131,12 +132,15 @@ def check(
     for number, failing in enumerate(checker.failing.values()):
         if on_progress is not None:
             on_progress(number, len(checker.failing), f"minimizing run {number + 1} of {len(checker.failing)} that fail")
+        share = minimize_seconds
+        if runner.deadline is not None:  # all of them together take no longer than one
+            share = max(0.0, runner.deadline + minimize_seconds - time.monotonic()) / (len(checker.failing) - number)
         minimizer = Minimizer(
             failing.trace,
             implementation_factory,
             oracle_factory,
             limited,
-            seconds=minimize_seconds,
+            seconds=min(share, minimize_seconds),
             invariants=invariants,
             call_seconds=call_seconds,
         )

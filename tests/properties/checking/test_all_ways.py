@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from itertools import count
 from typing import Any
@@ -79,6 +80,27 @@ def test_failures_before_the_first_random_run_are_not_all(monkeypatch: pytest.Mo
     assert result.failure is not None
     assert result.cut_short == "the time was up before the first random run"
     assert accepted(result).verdict is Verdict.CRASHED
+
+
+def test_with_a_time_limit_all_failures_are_minimized_within_one_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+    whole = checking.Minimizer
+
+    def minimizer(*arguments: Any, seconds: float, **options: Any) -> Any:
+        shares.append(seconds)
+        return whole(*arguments, seconds=seconds, **options)
+
+    monkeypatch.setattr(checking, "Minimizer", minimizer)
+    known = [[(0, Call("mach_port_type", {"task": 1, "name": name}))] for name in (5, 0)]
+    run(TwoCrashes, first=known)
+    assert shares == [2.0, 2.0]
+    shares.clear()
+    ticks = count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks) / 10)
+    assert run(TwoCrashes, first=known, max_seconds=3.0).time_is_up
+    first, second = shares
+    assert 0 < first <= 1.0, "half of the time for one"
+    assert 0 < second < 2.0, "what the first has left"
 
 
 def test_failures_are_not_lost_with_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
