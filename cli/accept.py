@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json as json_text
 import re
+import tomllib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +14,13 @@ import msgspec
 import typer
 
 from sendright.cli.bad_input import BadInput
-from sendright.cli.baselines import FORMAT, LARGEST, LONGEST, parse_baseline, read_toml
+from sendright.cli.baselines import FORMAT, LARGEST, LONGEST, MOST, parse_baseline, read_toml
 from sendright.cli.options import Json
 from sendright.cli.reporting import today
 from sendright.cli.streams import show_json, write
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.json_text import read_json
+from sendright.mach.results.baselines import Accepted
 from sendright.reports.escape import one_line
 
 LARGEST_REPORT = 1 << 28
@@ -67,9 +70,7 @@ def accept(
     chosen = {one: words for one, words in found.items() if not only or one in only}
     if not chosen:
         raise BadInput(f"{report}: has no findings that can be accepted (nothing to do)")
-    text = _text_of(baseline)
-    for fingerprint, (rule, words) in chosen.items():
-        text = f"{_without(text, fingerprint).rstrip()}\n\n{_entry(fingerprint, rule, words, by, why, last)}"
+    text = _with_entries(_text_of(baseline), baseline, {one: _entry(one, *found[one], by, why, last) for one in chosen})
     from sendright.reports.write import write_text
 
     try:
@@ -104,7 +105,8 @@ class _Sarif(msgspec.Struct):
 
 
 def _findings(report: Path) -> dict[str, tuple[str, str]]:
-    """Fingerprint -> rule and words of each finding that isn't a note. Raises BadInput."""
+    """Fingerprint -> rule and words of each finding that isn't a note. What can't be accepted has no fingerprint.
+    Raises BadInput."""
     from sendright.reports.fingerprints import FORM, KEY
 
     try:
@@ -117,7 +119,7 @@ def _findings(report: Path) -> dict[str, tuple[str, str]]:
     for run in log.runs:
         for one in run.results:
             fingerprint = one.partial_fingerprints.get(KEY, "")
-            if FORM.fullmatch(fingerprint) and one.level != "note" and not one.rule_id.endswith(("/undetermined", "/crashed")):
+            if FORM.fullmatch(fingerprint) and one.level != "note":
                 found.setdefault(fingerprint, (one.rule_id, one.message.text))
     return found
 
@@ -134,11 +136,42 @@ def _text_of(baseline: Path) -> str:
         raise BadInput(f"--baseline: {baseline}: {error}") from error
 
 
+def _with_entries(text: str, baseline: Path, entries: Mapping[str, str]) -> str:
+    """The ``text`` of a baseline with these entries, each in place of one with its fingerprint. Raises BadInput if it
+    is written in a form that can't be changed without losing something, or gets too large.
+    """
+    before = _entries_in(text, baseline)
+    for fingerprint, entry in entries.items():
+        text = f"{_without(text, fingerprint).rstrip()}\n\n{entry}"
+    if len(text.encode()) > LARGEST or len(before) + len(entries) > MOST:
+        raise BadInput(f"--baseline: {baseline}: there is no room for more entries (remove some, or begin another file)")
+    try:
+        after = _entries_in(text, baseline)
+    except (tomllib.TOMLDecodeError, BadInput):
+        after = []
+    stay = [[one for one in each if one.fingerprint not in entries] for each in (before, after)]
+    if stay[0] != stay[1] or not entries.keys() <= {one.fingerprint for one in after}:
+        raise BadInput(f"--baseline: {baseline}: can't be changed (begin each entry with a line [[accepted]], and write each key on one line)")
+    return text
+
+
+def _entries_in(text: str, baseline: Path) -> list[Accepted]:
+    """The entries in the text of a baseline. Raises TOMLDecodeError and BadInput."""
+    return list(parse_baseline(tomllib.loads(text), baseline).entries)
+
+
 def _without(text: str, fingerprint: str) -> str:
-    """``text`` without the entry of ``fingerprint``."""
-    parts = re.split(r"(?m)^(?=\[\[accepted\]\])", text)
-    named = re.compile(rf"""(?m)^\s*fingerprint\s*=\s*["']{re.escape(fingerprint)}["']""")
-    return "".join(part for index, part in enumerate(parts) if index == 0 or not named.search(part))
+    """``text`` without the entry of ``fingerprint``. Comments below it stay: they may be about the next entry."""
+    parts = re.split(r"(?m)^(?=[ \t]*\[\[[ \t]*accepted[ \t]*\]\])", text)
+    named = re.compile(rf"""(?m)^\s*["']?fingerprint["']?\s*=\s*["']{re.escape(fingerprint)}["']""")
+    return "".join(part if index == 0 or not named.search(part) else _comments_below(part) for index, part in enumerate(parts))
+
+
+def _comments_below(entry: str) -> str:
+    """The comments after the last key of an entry."""
+    lines = entry.splitlines(keepends=True)
+    keys = [number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")]
+    return "".join(lines[keys[-1] + 1 :]) if keys else entry
 
 
 def _entry(fingerprint: str, rule: str, words: str, by: str, why: str, until: date) -> str:

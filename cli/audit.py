@@ -96,6 +96,7 @@ def audit(
       1    such a finding
       2    the input or the command line is wrong
       3    a worker process died
+      4    undetermined: no such finding, but one of the logs can't be read
       130  interrupted, and no such finding
     """
     needs_the_store()
@@ -132,7 +133,15 @@ def audit(
     from sendright.reports.baseline import audit_with_baseline
 
     result = audit_with_baseline(result, known, today())
-    return _finish(result, len(paths), html, sarif, output, command_line(["sendright", "audit", *paths]))
+    options = [
+        *(["--log-format", log_format] if log_format else []),
+        *(["--same-host"] if same_host else []),
+        *(["--fail-on", fail_on.value] if fail_on is not FailOn.warning else []),
+        *(word for name in reach or [] for word in ("--who-can-reach", name)),
+        *(["--path", *path] if path is not None else []),
+        *(["--cut"] if cut else []),
+    ]
+    return _finish(result, len(paths), html, sarif, output, command_line(["sendright", "audit", *paths, *options]))
 
 
 def _forms(form: str, log_format: str | None, json: bool) -> tuple[Format, str | None]:

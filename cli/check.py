@@ -175,7 +175,8 @@ def check(
     chosen = [*(["--fault", fault] if fault else []), *(["--sut", sut] if sut != REFERENCE else [])]
     written = scripts(result)
     commands = [command_line(["sendright", "replay", str(report_dir / name), *chosen]) for name in written]
-    again = ["sendright", "check", "--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
+    options = ["--seed", str(seed), "--examples", str(examples), "--steps", str(steps), "--profile", kernel_profile.name, *chosen]
+    again = ["sendright", "check", *options, *(["--keep-going"] if keep_going or baseline is not None else [])]
     rerun = Rerun(commands=(*commands, command_line(again)), scripts={name: script_text(script) for name, script in written.items()})
     return finish(result, outputs, rerun, result.failure or (last[0] if last else None))
 

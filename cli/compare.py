@@ -139,9 +139,9 @@ def _two_profiles(
     found: list[Compared] = []
     try:
         if not no_proofs:
-            compared = _proved(one, other, calls or both, jobs, quiet)
-        if not no_runs:
-            found += [_runs(ReferenceKernel, *pair, examples, steps, seed, quiet) for pair in ((one, other), (other, one))]
+            compared, interrupted = _proved(one, other, calls or both, jobs, quiet)
+        for pair in ((one, other), (other, one)) if not no_runs and not interrupted else ():
+            found.append(_runs(ReferenceKernel, *pair, examples, steps, seed, quiet))
     except KeyboardInterrupt:
         interrupted = True
     interrupted = interrupted or any(each.interrupted for each in found)
@@ -192,24 +192,31 @@ def _verdict(calls: list[CallComparison], runs: tuple[RunDifference, ...], inter
     return proofs or Verdict.PASSED
 
 
-def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bool) -> list[CallComparison]:
-    """What is decided of each call: of its own rule and of all that are steps of it."""
+def _proved(one: Profile, other: Profile, calls: list[str], jobs: int, quiet: bool) -> tuple[list[CallComparison], bool]:
+    """What is decided of each call: of its own rule and of all that are steps of it; and whether Ctrl-C stopped it
+    before all was decided."""
     from sendright.model.proof.equal_rules import compare_rules, compared_rules, steps_of
 
     rules = compared_rules(one, other, calls)
     decided: dict[str, list[Obligation]] = {}
-    with ProgressBar("proving", quiet) as progress:
-        for found in compare_rules(one, other, rules, jobs):
-            decided[found[0].call] = found
-            progress.update(len(decided), len(rules), found[0].call)
+    interrupted = False
+    try:
+        with ProgressBar("proving", quiet) as progress:
+            for found in compare_rules(one, other, rules, jobs):
+                decided[found[0].call] = found
+                progress.update(len(decided), len(rules), found[0].call)
+    except KeyboardInterrupt:
+        interrupted = True
     compared = []
     for call in calls:
         here, there = steps_of(call, one), steps_of(call, other)
         steps_of_one = tuple(rule for rule in dict.fromkeys([*here, *there]) if (rule in here) != (rule in there))
-        differences = [each for rule in here if rule in there for each in decided[rule] if each.verdict is not Verdict.PROVED]
+        of_both = [rule for rule in here if rule in there]
+        differences = [each for rule in of_both for each in decided.get(rule, ()) if each.verdict is not Verdict.PROVED]
         verdicts = [Verdict.PROVED, *(each.verdict for each in differences), *(Verdict.REFUTED for _ in steps_of_one)]
+        verdicts += [Verdict.UNDETERMINED for rule in of_both if rule not in decided]
         compared.append(CallComparison(call=call, verdict=combine(verdicts), differences=tuple(differences), steps_of_one=steps_of_one))
-    return compared
+    return compared, interrupted
 
 
 def _runs(

@@ -7,6 +7,7 @@ in ``[tool.sendright]`` is for every command that has the option, what stands in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sendright.cli.baselines import read_toml, unknown_key
 
 NAME = "pyproject.toml"
 LARGEST = 4 << 20
-NOT_CONFIGURABLE = ("help", "version", "list-faults", "list-rules", "list-formats")
+NOT_CONFIGURABLE = re.compile("help|version|list(-.*)?")
 """Options that do something else than the command."""
 
 
@@ -98,7 +99,7 @@ def options_of(command: Any) -> Iterator[tuple[str, Any]]:
     """The options of a command that may be configured: the name, as on the command line, and the parameter."""
     for parameter in command.params:
         for option in parameter.opts if parameter.param_type_name == "option" else ():
-            if option.startswith("--") and option[2:] not in NOT_CONFIGURABLE and not getattr(parameter, "required", False):
+            if option.startswith("--") and not NOT_CONFIGURABLE.fullmatch(option[2:]) and not getattr(parameter, "required", False):
                 yield option[2:], parameter
 
 

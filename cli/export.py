@@ -228,6 +228,8 @@ def _witness(file: Path, content: bytes, case: str | None) -> tuple[str, Trace]:
 
 
 def _index(file: Path, case: str | None, ids: list[str]) -> int:
+    if not ids:
+        raise BadInput(f"{file}: has no runs (name a file with some)")
     if case is None:
         if len(ids) == 1:
             return 0

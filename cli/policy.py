@@ -166,16 +166,22 @@ def _compared(read: Policy, file: Path, profile: str | None, traces: list[Path],
     for path, state in found:
         runs.append(_with_labels(path, lambda state=state, path=path: check_state(read, state, of_states, str(path))))  # type: ignore[misc]
     not_run: list[str] = []
-    runs += _of_scripts(read, loaded, not_run)
+    interrupted = False
+    try:
+        for run in _of_scripts(read, loaded, not_run):
+            runs.append(run)
+    except KeyboardInterrupt:
+        interrupted = True
     failed = any(run.broken is not None for run in runs)
     return PolicyResult(
-        verdict=Verdict.FAILED if failed else Verdict.PASSED if runs and not not_run else Verdict.UNDETERMINED,
+        verdict=Verdict.FAILED if failed else Verdict.PASSED if runs and not not_run and not interrupted else Verdict.UNDETERMINED,
         policy=read.title,
         file=str(file),
         profile=profile or ", ".join(dict.fromkeys([*(run.profile for run in runs), *_profiles_of(loaded)])),
         runs=tuple(runs),
         not_run=tuple(not_run),
         seconds=time.perf_counter() - start,
+        interrupted=interrupted,
     )
 
 
@@ -204,7 +210,8 @@ def _check_profile(path: Path, of_run: str, wanted: str | None) -> None:
 
 
 def _of_scripts(read: Policy, scripts: list[Script], not_run: list[str]) -> Iterator[CheckedRun]:
-    """The runs of all cases on the reference kernel. Those that end early go to ``not_run``."""
+    """The runs of all cases on the reference kernel. Those that end early go to ``not_run``. Raises KeyboardInterrupt
+    after Ctrl-C."""
     if not scripts:
         return
     from sendright.model.execution.oracle import Oracle
@@ -212,12 +219,15 @@ def _of_scripts(read: Policy, scripts: list[Script], not_run: list[str]) -> Iter
     from sendright.properties.scripts.replay import replay
 
     for script in scripts:
-        for case in replay([script], implementation_factory(REFERENCE, None), Oracle).cases:
+        result = replay([script], implementation_factory(REFERENCE, None), Oracle)
+        for case in result.cases:
             source = f"{script.path}, case {case.id}"
             if case.trace is None or not case.trace.steps or case.verdict == "not_modelled":
                 not_run.append(f"{source}: {case.reason or case.verdict}")
             if case.trace is not None and case.trace.steps:
                 yield _with_labels(Path(script.path), lambda trace=case.trace, source=source: check_trace(read, trace, source))  # type: ignore[misc]
+        if result.interrupted:
+            raise KeyboardInterrupt
 
 
 def _with_labels(file: Path, compare: Callable[[], CheckedRun]) -> CheckedRun:

@@ -4,9 +4,9 @@ verdict.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from sendright.mach.extensions import PluginError
@@ -58,5 +58,37 @@ def guarded_generator(
                     return
                 check(one)
             yield one
+
+    return generate
+
+
+def guarded_steps(
+    plugin: str, what: str, function: Callable[..., Generator[Any, Any, None]], told: tuple[type[Exception], ...], check: Callable[[Any], object]
+) -> Callable[..., Generator[Any, Any, None]]:
+    """``function``, a generator that gets answers to what it yields. What it raises, and what ``check`` raises of a
+    thing that it yields, is a PluginError. Errors of the types in ``told`` are answers: it may let them pass.
+    """
+
+    @wraps(function)
+    def generate(*arguments: Any, **options: Any) -> Generator[Any, Any, None]:
+        with blaming(plugin, what):
+            steps = function(*arguments, **options)
+        go_on: Callable[[], Any] = partial(next, steps)
+        while True:
+            passed: Exception | None = None
+            with blaming(plugin, what):
+                try:
+                    step = go_on()
+                    check(step)
+                except StopIteration:
+                    return
+                except told as answer:
+                    passed = answer
+            if passed is not None:
+                raise passed
+            try:
+                go_on = partial(steps.send, (yield step))
+            except told as answer:
+                go_on = partial(steps.throw, answer)
 
     return generate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -90,7 +91,8 @@ def check(
 
     The runs are made by ``jobs`` processes. Each has an implementation of its own, from ``worker_factory`` if
     ``implementation_factory`` gives always the same one. Or ``pool`` makes other processes. The result is the same,
-    however many there are. After ``max_seconds`` the search ends with what was found: the result says so.
+    however many there are. After ``max_seconds`` the search ends with what was found: the result says so. Then the
+    failing runs are minimized, all of them within ``minimize_seconds``; without ``max_seconds``, each of them.
 
     ``on_progress`` gets the number of finished runs, the number of all runs, and words; ``on_run`` gets each run.
     Ctrl-C ends the check with the results so far: UNDETERMINED if nothing failed. Raises WorkersDied.
@@ -118,8 +120,10 @@ def check(
         checker.search(seed)
     except KeyboardInterrupt:
         interrupted = True
-    except Failed as error:
-        raise WorkersDied(str(error)) from error
+    except (WorkersDied, Failed) as error:
+        if not checker.failing:
+            raise error if isinstance(error, WorkersDied) else WorkersDied(str(error)) from error
+        checker.cut_short = str(error)
     finally:
         gc.unfreeze()
         if checker.pool is not None:
@@ -128,12 +132,15 @@ def check(
     for number, failing in enumerate(checker.failing.values()):
         if on_progress is not None:
             on_progress(number, len(checker.failing), f"minimizing run {number + 1} of {len(checker.failing)} that fail")
+        share = minimize_seconds
+        if runner.deadline is not None:  # all of them together take no longer than one
+            share = max(0.0, runner.deadline + minimize_seconds - time.monotonic()) / (len(checker.failing) - number)
         minimizer = Minimizer(
             failing.trace,
             implementation_factory,
             oracle_factory,
             limited,
-            seconds=minimize_seconds,
+            seconds=min(share, minimize_seconds),
             invariants=invariants,
             call_seconds=call_seconds,
         )
@@ -151,10 +158,18 @@ def _different(minimized: Sequence[tuple[_FailingRun, MinimizedRun]]) -> list[tu
     """Without those that turned out to fail as an earlier one does, once they were small."""
     kept: dict[tuple[str, ...], tuple[_FailingRun, MinimizedRun]] = {}
     for failing, found in minimized:
-        violation, steps = found.trace.violations[0], found.trace.steps
-        call = steps[violation.step].call if 0 <= violation.step < len(steps) else ""
-        kept.setdefault((violation.kind, violation.clause, call), (failing, found))
+        kept.setdefault(_way(found.trace), (failing, found))
     return list(kept.values())
+
+
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+")
+
+
+def _way(trace: Trace) -> tuple[str, ...]:
+    """How a run fails: runs that fail in the same way are one failure."""
+    violation = trace.violations[0]
+    call = trace.steps[violation.step].call if 0 <= violation.step < len(trace.steps) else ""
+    return violation.kind, violation.clause, call, _NUMBERS.sub("N", violation.crash)
 
 
 class _FailingRun(NamedTuple):
@@ -219,6 +234,8 @@ class _Checker:
         """Number of runs that hung."""
         self.over = False
         self.time_is_up = False
+        self.cut_short = ""
+        """Why the check ended before all of its runs, though it was to go on."""
         self.problem: Exception | None = None
         """What kept a random run from being made."""
         self._next: list[PlannedRun] = []
@@ -329,11 +346,14 @@ class _Checker:
     def _take(self, found: RunFound) -> None:
         """Count what a run found."""
         if found.violation is not None and found.trace is not None:
-            way = (found.violation.kind, found.violation.clause)
-            self.failing.setdefault(way, _FailingRun(found.trace, self.runs + 1, self.calls + len(found.trace.steps)))
+            self.failing.setdefault(_way(found.trace), _FailingRun(found.trace, self.runs + 1, self.calls + len(found.trace.steps)))
             self.hangs += found.violation.kind == "hang"
-            too_many = len(self.failing) >= self.most_ways or self.hangs >= MOST_HANGS
-            self.over = self.over or found.violation.kind not in self.continues_after or too_many
+            if found.violation.kind not in self.continues_after:
+                self.over = True
+            elif (len(self.failing) >= self.most_ways or self.hangs >= MOST_HANGS) and self.runs + 1 < self.planned:
+                self.over = True
+                many = f"{self.hangs} runs that hang" if self.hangs >= MOST_HANGS else f"{len(self.failing)} different failures"
+                self.cut_short = f"the check ended after {many}, {self.runs + 1:,} of {self.planned:,} runs"
         if self.time_is_up and found.violation is None:
             return  # it was cut short
         if found.ended and self.runs < len(self.earlier):
@@ -387,6 +407,7 @@ class _Checker:
             earlier_settled=tuple(sorted({*self.passed, *failed_again})),
             planned=self.planned,
             time_is_up=self.time_is_up,
+            cut_short=self._too_short,
             message="" if first is None else _message(*first, len(self.earlier)),
         )
 
@@ -394,8 +415,13 @@ class _Checker:
         if traces:
             crashed = all(trace.violations[0].kind in ("crash", "hang") for trace in traces)
             return Verdict.CRASHED if crashed else Verdict.FAILED
-        enough = bool(self.calls) and (not self.time_is_up or self.runs > len(self.earlier) + len(self.first))
-        return Verdict.PASSED if enough and not interrupted else Verdict.UNDETERMINED
+        return Verdict.PASSED if self.calls and not self._too_short and not interrupted else Verdict.UNDETERMINED
+
+    @property
+    def _too_short(self) -> str:
+        """Why it has made too few runs, in words; empty: it has made enough."""
+        early = self.time_is_up and self.runs <= len(self.earlier) + len(self.first)
+        return self.cut_short or ("the time was up before the first random run" if early else "")
 
 
 def _call_of(case: str) -> str:

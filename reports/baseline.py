@@ -31,13 +31,15 @@ def with_baseline(result: _R, baseline: Baseline | None, command: str, today: da
 
 
 def audit_with_baseline(result: AuditResult, baseline: Baseline | None, today: date) -> AuditResult:
-    """The same for an audit. Findings that it counts and doesn't list can't be accepted."""
+    """The same for an audit. Findings that it counts and doesn't list can't be accepted, and what is in logs that
+    can't be read isn't known."""
     if baseline is None:
         return result
     bad = [finding for finding in result.findings if finding.severity >= result.fail_on]
     use = _use(baseline, "audit", map(audit_fingerprint, bad), today)
     listed = len(bad) == sum(count for severity, count in counted(result).items() if severity >= result.fail_on)
-    good = bool(bad) and listed and not use.new and not use.expired and result.verdict is Verdict.FAILED and not result.interrupted
+    whole = listed and not result.interrupted and not any(group.refused for group in result.groups)
+    good = bool(bad) and whole and not use.new and not use.expired and result.verdict is Verdict.FAILED
     return msgspec.structs.replace(result, baseline=use, verdict=Verdict.ACCEPTED if good else result.verdict)
 
 

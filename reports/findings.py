@@ -144,10 +144,12 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
             yield _of_violation("check", violation, result.failure)
         for other in result.others:
             yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
+        if result.cut_short:
+            words = result.cut_short
+            yield Finding(rule="check/undetermined", level="warning", title="Other failures may be missing", clause=words, words=words, acceptable=False)
     elif result.verdict not in (Verdict.PASSED, Verdict.ACCEPTED):
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
-        early = "the time was up before the first random run" if result.time_is_up else "no call was made"
-        words = result.message or ("the check was interrupted" if result.interrupted else early)
+        words = result.message or ("the check was interrupted" if result.interrupted else result.cut_short or "no call was made")
         title = "The check is undetermined" if level == "warning" else "The check failed"
         rule = f"check/{result.verdict.value.lower()}"
         yield Finding(rule=rule, level=level, title=title, clause=words, words=words, trace=result.failure, acceptable=False)

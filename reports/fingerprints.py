@@ -22,7 +22,7 @@ def fingerprint(finding: Finding) -> str:
 
     It rests on the rule, the profile, the case of a script or rule, the call, and the broken clause.
     """
-    crash = finding.words.partition(":")[0] if finding.rule.endswith(("/crash", "/hang")) else ""
+    crash = finding.violation.crash if finding.violation is not None else ""
     call = call_at(finding.trace, finding.step) or "" if finding.violation is not None else ""
     profile = finding.profile or (finding.trace.profile if finding.trace is not None else "")
     parts = (finding.rule, finding.found_as or finding.level, profile, finding.about, call, finding.clause, _without_places(crash))

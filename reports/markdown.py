@@ -128,13 +128,14 @@ def _lists(lines: list[str], title: str) -> Iterator[str]:
 
 def _audited(result: AuditResult, command: str) -> Iterator[str]:
     accepted = {entry.fingerprint for entry in result.baseline.accepted} if result.baseline else set()
-    bad = [one for one in result.findings if one.severity >= result.fail_on and audit_fingerprint(one) not in accepted]
+    severe = [one for one in result.findings if one.severity >= result.fail_on]
+    bad = [one for one in severe if audit_fingerprint(one) not in accepted]
     if bad:
         yield ""
     for finding in bad[:FINDINGS]:
         evidence = f" ({code(str(finding.evidence[-1]))})" if finding.evidence else ""
         yield f"- {finding.severity.word} {code(finding.rule)}: {code(finding.words)}{evidence}, fingerprint {code(audit_fingerprint(finding))}"
-    more = sum(count for severity, count in counted(result).items() if severity >= result.fail_on) - len(bad[:FINDINGS]) - len(accepted)
+    more = sum(count for severity, count in counted(result).items() if severity >= result.fail_on) - len(bad[:FINDINGS]) - (len(severe) - len(bad))
     if more > 0:
         yield f"- … and {more:,} more: see the reports"
     notes = counted(result)[Severity.NOTE]

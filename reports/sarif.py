@@ -81,8 +81,9 @@ def _result(finding: Finding, result: AnyResult) -> dict[str, Any]:
         "level": finding.level,
         "message": {"text": one_line(". ".join(word.rstrip(".") for word in words if word) + ".")},
         "locations": _locations(finding, result),
-        "partialFingerprints": {KEY: fingerprint(finding)},
     }
+    if finding.acceptable:
+        entry["partialFingerprints"] = {KEY: fingerprint(finding)}
     if finding.accepted is not None:
         entry["suppressions"] = [suppression(finding.accepted)]
     if finding.trace is not None and finding.trace.steps:

@@ -92,6 +92,7 @@ def _only(result: CheckResult, runs: list[OtherFailure]) -> CheckResult:
         script=first.script,
         message=first.message,
         others=tuple(others),
+        cut_short="",
     )
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
+
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.kernel.capabilities import capabilities_of
+from sendright.mach.kernel.capabilities import ALL, Capabilities, capabilities_of
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot
@@ -51,10 +53,28 @@ def why_unusable(kernel: object) -> str:
         missing.append("name")
     if missing:
         return f"has no {', '.join(missing)} (docs/plug-in-your-kernel.md says what a kernel has)"
+    if not _can_be_written(kernel.name):  # type: ignore[attr-defined]
+        return "has a name with half a surrogate pair, which no report can have (give it another name)"
+    declared = getattr(kernel, "capabilities", ALL)
+    try:
+        wrong = None if isinstance(declared, Capabilities) else f"they are {type(declared).__name__}"
+        msgspec.convert(msgspec.to_builtins(declared), Capabilities)
+    except (TypeError, msgspec.ValidationError) as error:
+        wrong = wrong or str(error)
+    if wrong is not None:
+        return f"has capabilities that aren't Capabilities: {wrong} (docs/plug-in-your-kernel.md says what they are)"
     for call in sorted(capabilities_of(kernel).calls or ()):
         if call not in SIGNATURES:
             return f"has capabilities that list an {unknown_call(call)}"
     return ""
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class ImplementationCrash(Exception):

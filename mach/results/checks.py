@@ -75,6 +75,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """If the findings were compared with a baseline: what came of it."""
     time_is_up: bool = False
     """The check was stopped because it had taken as long as it may (``--max-time``)."""
+    cut_short: str = ""
+    """Why too few runs were made to say anything of those that weren't, in words; empty: enough were made."""
     message: str = ""
 
 

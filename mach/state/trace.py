@@ -86,6 +86,12 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     frames: tuple[str, ...] = ()
     """The frames in which a Python implementation crashed or hung, the innermost last."""
 
+    @property
+    def crash(self) -> str:
+        """How the implementation crashed or hung, without what only this run has: ``vm_write raised KeyError``. Empty:
+        it did not."""
+        return self.words.partition(":")[0] if self.kind in ("crash", "hang") else ""
+
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """A run: its initial state, its steps, and its final state."""

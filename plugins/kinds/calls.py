@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from sendright.mach.extensions import PluginError
 from sendright.mach.kernel.profiles import ADDED_CALLS, PROFILES
 from sendright.mach.signatures import SIGNATURES, Signature
 from sendright.plugins.changes import Changes
-from sendright.plugins.guarded import blaming, guarded, guarded_generator
+from sendright.plugins.guarded import blaming, guarded, guarded_generator, guarded_steps
 from sendright.plugins.plugin import Declared, Plugin
 
 FILE_LIMIT = 1 << 26
@@ -71,10 +73,28 @@ def install_sequence(plugin: Plugin, one: Declared, changes: Changes) -> None:
     call, resumed = one.options["call"], one.options["resumed"]
     _refuse_foreign(plugin, call, "sequence")
     try:
-        sequences.sequence(call, resumed=resumed)(one.value)
+        sequences.sequence(call, resumed=resumed)(_guarded_sequence(plugin.name, one.value))
     except (TypeError, KeyError) as error:
         raise PluginError(" ".join(str(error).split())) from error
     changes.done(lambda: sequences._DECLARED.pop((call, resumed), None))
+
+
+@cache
+def _guarded_sequence(plugin: str, steps: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for each of the calls that have these steps."""
+    from sendright.model.language.sequences import CallerWaits, Failed
+
+    return guarded_steps(plugin, f"sequence {steps.__name__}", steps, (Failed, CallerWaits), _check_step)
+
+
+def _check_step(step: Any) -> None:
+    from sendright.model.language.rule import RULES
+    from sendright.model.language.sequences import Run
+
+    if not isinstance(step, Run):
+        raise PluginError(f"yields {type(step).__name__}, not a step (write it with sendright.model.language.sequences.run)")
+    if step.rule not in RULES:
+        raise PluginError(f"runs {step.rule!r}, and there is no such rule (declare it with @plugin.rule())")
 
 
 def install_reason(plugin: Plugin, one: Declared, changes: Changes) -> None:
@@ -135,13 +155,18 @@ def install_witnesses(plugin: Plugin, one: Declared, changes: Changes) -> None:
 
 
 def check_complete(plugin: Plugin) -> None:
-    """Every call has a rule and code, and belongs to this plugin. Raises PluginError."""
+    """Every call has a rule and code, belongs to this plugin, and runs rules that are there. Raises PluginError."""
     names = {kind: {one.name for one in plugin.declared if one.kind == kind} for kind in ("call", "rule", "sequence", "code")}
     for call in sorted(names["call"]):
         if call not in names["rule"] and call not in names["sequence"]:
             raise PluginError(f"plugin {plugin.name}: call {call}: has no rule (declare one with @plugin.rule())")
         if call not in names["code"]:
             raise PluginError(f"plugin {plugin.name}: call {call}: has no code for the reference kernel (declare it with @plugin.code())")
+        if call in names["sequence"]:
+            from sendright.model.language.sequences import rules_of
+
+            if not rules_of(call):
+                raise PluginError(f"plugin {plugin.name}: sequence {call}: runs no rule (yield one with sendright.model.language.sequences.run)")
 
 
 def _refuse_foreign(plugin: Plugin, call: str, what: str) -> None:

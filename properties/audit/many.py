@@ -52,7 +52,7 @@ def audit_logs(
     whether a group was done, says in words if the executor is lost.
 
     The result doesn't depend on the executor or on ``jobs``. After Ctrl-C in an ``interruptible`` command it covers the
-    finished groups. Raises WorkersDied.
+    finished groups. If a log can't be read at all, the verdict is never PASSED. Raises WorkersDied.
     """
     began = time.monotonic()
     audited: dict[int, AuditedGroup] = {}
@@ -217,8 +217,9 @@ def _result(audited: dict[int, AuditedGroup], fail_on: Severity, seconds: float,
         answers += said
     findings.sort(key=lambda finding: (-finding.severity, finding.group, finding.time or 0))
     bad = any(Severity[severity.upper()] >= fail_on for group in groups for counts in group.counts.values() for severity in counts)
+    incomplete = interrupted or any(group.refused for group in groups)
     return AuditResult(
-        verdict=Verdict.FAILED if bad else Verdict.UNDETERMINED if interrupted else Verdict.PASSED,
+        verdict=Verdict.FAILED if bad else Verdict.UNDETERMINED if incomplete else Verdict.PASSED,
         fail_on=fail_on,
         groups=tuple(groups),
         findings=tuple(findings),

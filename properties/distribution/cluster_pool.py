@@ -13,14 +13,14 @@ from sendright.mach.extensions import prepared
 from sendright.mach.interrupt import POLL, stop_if_interrupted
 from sendright.model.proof.processes.cluster import Cluster, Watch, own_version, result_of, wait_for_workers
 from sendright.model.proof.processes.workers import Lost
-from sendright.properties.distribution.pool import AHEAD, Answer, Failed, Item, with_extensions
+from sendright.properties.distribution.pool import AHEAD, Answer, Failed, Item, WorkersDied, with_extensions
 from sendright.properties.distribution.there import Refused, work_there
 
 ROOTS = ("sendright.properties.check", "sendright.properties.scripts.replay", "sendright.cli.implementations", "sendright.model.execution.oracle")
 """What workers must have in the same version."""
 
 
-class ClusterLost(Exception):
+class ClusterLost(WorkersDied):
     """The cluster is gone, or has no workers. The message is one line."""
 
 

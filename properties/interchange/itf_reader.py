@@ -148,7 +148,8 @@ def _rights(state: dict[str, Any], where: str) -> dict[Slot, Entry]:
         if not isinstance(entry, dict) or not {"kind", "port", "urefs"} <= entry.keys():
             raise BadItf(place, f"the right in {str(slot)[:80]} isn't a record with kind, port and urefs")
         kind, told = entry["kind"], entry.get("told", "no")
-        if kind not in KINDS or told not in TOLD or not (_is_int(entry["port"]) and _is_int(entry["urefs"])):
+        known = isinstance(kind, str) and kind in KINDS and isinstance(told, str) and told in TOLD
+        if not known or not (_is_int(entry["port"]) and _is_int(entry["urefs"])):
             raise BadItf(place, f"the right in {str(slot)[:80]} has no known kind ({', '.join(KINDS)}), or no numbers as port and urefs")
         port = None if entry["port"] == NO_TASK else entry["port"]
         found[Slot(*slot)] = Entry(SlotKind(KINDS[kind]), port, entry["urefs"], TOLD[told])

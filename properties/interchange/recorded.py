@@ -64,14 +64,13 @@ def known_run(trace: Trace, kernel: KernelFactory, oracle: OracleFactory, profil
     """The calls of ``trace``, made again on a ``kernel`` that follows the specification and shows its whole state.
 
     What the calls return and leave is then what is right, also where ``trace`` has a violation. ``profile`` takes the
-    place of the trace's own. Raises NoRun and UnknownProfile.
+    place of the trace's own. Raises NoRun and UnknownProfile, and KeyboardInterrupt after Ctrl-C.
     """
     script = script_of(trace)
     for step in script["cases"][0]["steps"]:
         step.pop("expect", None)
     made = _Remembering(kernel())
-    result = replay([parse_script(msgspec.json.encode(script), "the run", profile)], lambda: made, oracle, profile)
-    (case,) = result.cases
+    (case,) = _cases(parse_script(msgspec.json.encode(script), "the run", profile), lambda: made, oracle, profile)
     if case.verdict != "passed":
         where = "" if case.step is None else f"call {case.step + 1}: "
         raise NoRun(f"{where}{case.reason or f'expected {case.expected}, seen {case.seen}'}")
@@ -82,8 +81,15 @@ def known_run(trace: Trace, kernel: KernelFactory, oracle: OracleFactory, profil
 
 
 def runs_of_script(script: Script, kernel: KernelFactory, oracle: OracleFactory) -> tuple[CaseResult, ...]:
-    """What each case of ``script`` does on ``kernel``, with its trace."""
-    return replay([script], kernel, oracle).cases
+    """What each case of ``script`` does on ``kernel``, with its trace. Raises KeyboardInterrupt after Ctrl-C."""
+    return _cases(script, kernel, oracle)
+
+
+def _cases(script: Script, kernel: KernelFactory, oracle: OracleFactory, profile: Profile | None = None) -> tuple[CaseResult, ...]:
+    result = replay([script], kernel, oracle, profile)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result.cases
 
 
 def run_of_calls(calls: Sequence[tuple[int, Call]], profile: str, limits: dict[str, Any], kernel: KernelFactory, oracle: OracleFactory) -> Trace:
@@ -91,12 +97,14 @@ def run_of_calls(calls: Sequence[tuple[int, Call]], profile: str, limits: dict[s
     and UnknownProfile."""
     with_limits = msgspec.structs.replace(profile_named(profile), **limits)
     run = JudgedRun(kernel(), oracle(with_limits), with_limits, CALL_SECONDS)
+    where = "booting"
     try:
         run.boot()
-        for number, (task, call) in enumerate(calls):
+        for number, (task, call) in enumerate(calls, 1):
+            where = f"call {number}"
             if not run.can_make(task, call):
-                raise NoRun(f"call {number + 1}: task {task} can't make a call there")
+                raise NoRun(f"{where}: task {task} can't make a call there")
             run.call(task, call)
     except (Violated, Unmodelled) as error:
-        raise NoRun(f"call {len(run.steps) + 1}: {error}") from error
+        raise NoRun(f"{where}: {error}") from error
     return run.trace()

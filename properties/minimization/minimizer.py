@@ -60,7 +60,7 @@ class Fault(msgspec.Struct, frozen=True):
     code: int
     """What it answered. 0 if it crashed or didn't end: then it isn't the answer that is wrong."""
     clause: str
-    """The invariant that is broken, or that nothing explains a right."""
+    """The invariant that is broken, that nothing explains a right, or how it crashed."""
     codes: tuple[str, ...]
     """If the code is wrong: the one that was expected, and the one that was seen."""
     places: frozenset[str]
@@ -72,7 +72,7 @@ class Fault(msgspec.Struct, frozen=True):
         step = trace.steps[violation.step] if violation.step < len(trace.steps) else None
         codes = [(each.expected, each.seen) for each in violation.differences if each.where == "return code"]
         places = frozenset(_NUMBERS.sub("N", each.where) for each in violation.differences)
-        clause = violation.clause if violation.kind in ("invariant", "derivation") else ""
+        clause = violation.clause if violation.kind in ("invariant", "derivation") else _NUMBERS.sub("N", violation.crash)
         code = step.code if step and violation.kind not in ("crash", "hang") else 0
         return cls(violation.kind, step.call if step else "", code, clause, codes[0] if codes else (), places)
 

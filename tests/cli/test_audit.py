@@ -64,11 +64,13 @@ def test_json(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_several_hosts_and_one_that_cannot_be_read(planted: Path, clean: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert audit(clean, tmp_path / "none.json", tmp_path, "-j", 2) == 0
+    assert audit(clean, tmp_path / "none.json", tmp_path, "-j", 2) == 4, "what isn't read is no good news"
     streams = capsys.readouterr()
+    assert "UNDETERMINED: 0 errors" in streams.out
     assert "none.json: cannot be opened" in streams.err
     assert "a directory; name the files in it" in streams.err
     assert audit(clean, planted, "-j", 2) == 1
+    assert audit(planted, tmp_path / "none.json") == 1
 
 
 def test_logs_of_one_host_are_read_together(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,6 +278,8 @@ def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:
         ("[tool.sendright.check]\nkeep-going = 1", "--keep-going takes true or false"),
         ("[tool.sendright.check]\nexamples = {}", "--examples takes one value"),
         ("[tool]\nsendright = 3", "tool.sendright isn't a table"),
+        ("[tool.sendright.mutants]\nlist = true", "[tool.sendright.mutants]: unknown key 'list'"),
+        ("[tool.sendright.check]\nlist-faults = true", "unknown key 'list-faults'"),
         ("sendright = [", "not TOML"),
     ],
 )

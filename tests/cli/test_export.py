@@ -95,12 +95,18 @@ def test_another_profile_makes_another_program(trace: Path, capsys: pytest.Captu
         (["{cases}", "--to", "itf", "--case", "9999999999999"], "has no case"),
         (["{junk}", "--to", "itf"], "not JSON"),
         (["{list}", "--to", "itf"], "not recorded runs"),
+        (["{none}", "--to", "itf"], "none.json: has no runs"),
+        (["{odd}", "--to", "itf"], "odd.json: run 1: call 2: odd raised ValueError: no call is named 'odd'"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], words: str, trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = {"trace": trace, "cases": TESTS / "scripts" / "gnumach.json", "junk": tmp_path / "junk.json", "list": tmp_path / "list.json"}
     places["junk"].write_text("{")
     places["list"].write_text("[1]")
+    steps = [{"task": 0, "call": {"name": name, "arguments": {}}, "result": {"code": 0, "outputs": {"port": 4}}} for name in ("mach_task_self", "odd")]
+    places |= {"none": tmp_path / "none.json", "odd": tmp_path / "odd.json"}
+    places["none"].write_text("[]")
+    places["odd"].write_text(json.dumps([{"profile": "manual", "urefs_max": 4, "queue_limit": 2, "queue_limit_max": 3, "pages": 2, "steps": steps}]))
     assert main(["export", *(argument.format(**places) for argument in arguments)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -40,6 +40,13 @@ CODE = """
 @plugin.code()
 def my_call(kernel, caller, task, name): ...
 """
+SEQUENCE = """
+from sendright.model.language.sequences import run
+
+@plugin.sequence("my_call")
+def steps(d):
+    {body}
+"""
 GOOD_RULE = RULE.format(name="my_call", sort="Name", body='yield k.succeeds("it works", z3.BoolVal(True))')
 BAD: dict[str, tuple[str, str]] = {
     "no_module_inside": ("import nothing_like_this", "can't be imported: it raised ModuleNotFoundError: No module named 'nothing_like_this'"),
@@ -80,6 +87,15 @@ BAD: dict[str, tuple[str, str]] = {
     "rule_raises": (HEAD + CALL + CODE + RULE.format(name="my_call", sort="Name", body="yield k.nothing"), "rule my_call raised AttributeError"),
     "rule_of_another": (HEAD + CALL + CODE + GOOD_RULE + RULE.format(name="task_suspend", sort="Name", body="yield 3"), "not a call of this plugin"),
     "code_takes_other": (HEAD + CALL + GOOD_RULE + CODE.replace("task, name", "task"), "must take the kernel, the caller, and then task, name"),
+    **{
+        f"sequence_{name}": (HEAD + CALL + GOOD_RULE + CODE + SEQUENCE.format(body=body), words)
+        for name, body, words in (
+            ("raises", "yield run('my_call')\n    1 / 0", "sequence steps raised ZeroDivisionError"),
+            ("no_step", "yield 5", "sequence steps: yields int, not a step"),
+            ("no_rule", "yield run('my_cal')", "sequence steps: runs 'my_cal', and there is no such rule"),
+            ("nothing", "yield from ()", "sequence my_call: runs no rule"),
+        )
+    },
     "own_profile": (HEAD + "plugin.profile('xnu', based_on='manual')", "sendright has one of this name"),
     "no_base": (HEAD + "plugin.profile('mine', based_on='gnumak')", "based_on: must name a profile (did you mean gnumach?)"),
     "no_switch": (HEAD + "plugin.profile('mine', based_on='gnumach', many_set=True)", "unknown switch 'many_set' (did you mean many_sets?)"),

@@ -155,6 +155,12 @@ def of_state(index: int, **values: Any) -> Change:
         (of_state(1, outputs={"#map": [[{"a": 1}, 2]]}), "states[1].outputs", "a key is a record"),
         (of_state(1, rights={"#map": [["name", {"kind": "SEND", "port": 1, "urefs": 1}]]}), "states[1].rights", "not a slot"),
         (of_state(1, rights={"#map": [[{"#tup": ["name", 0, 1]}, {"kind": "GOLD", "port": 1, "urefs": 1}]]}), "states[1].rights", "no known kind"),
+        (of_state(1, rights={"#map": [[{"#tup": ["name", 0, 1]}, {"kind": {}, "port": 1, "urefs": 1}]]}), "states[1].rights", "no known kind"),
+        (
+            of_state(1, rights={"#map": [[{"#tup": ["name", 0, 1]}, {"kind": "SEND", "port": 1, "urefs": 1, "told": {"a": 1}}]]}),
+            "states[1].rights",
+            "no known kind",
+        ),
         (of_state(1, rights={"#map": [[{"#tup": ["name", 0, 1]}, 5]]}), "states[1].rights", "isn't a record"),
         (of_state(1, violations=[{"kind": "odd"}]), "states[1].violations", "a list of violations"),
         (of_state(1, caller=77), "states", "don't fit together"),
