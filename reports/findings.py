@@ -146,7 +146,9 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
             yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
         if result.cut_short:
             words = result.cut_short
-            yield Finding(rule="check/undetermined", level="warning", title="Other failures may be missing", clause=words, words=words, acceptable=False)
+            yield Finding(
+                rule="check/undetermined", level="warning", title="Other failures may be missing", clause=words, words=words, acceptable=False
+            )
     elif result.verdict not in (Verdict.PASSED, Verdict.ACCEPTED):
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
         words = result.message or ("the check was interrupted" if result.interrupted else result.cut_short or "no call was made")

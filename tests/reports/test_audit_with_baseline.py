@@ -27,7 +27,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def accepted(result: AuditResult) -> AuditResult:
-    entries = {audit_fingerprint(one): Accepted(fingerprint=audit_fingerprint(one), by="Ann", why="known", until="2030-01-01") for one in result.findings}
+    entries = {
+        audit_fingerprint(one): Accepted(fingerprint=audit_fingerprint(one), by="Ann", why="known", until="2030-01-01") for one in result.findings
+    }
     return audit_with_baseline(result, Baseline(file="b.toml", entries=tuple(entries.values())), date(2026, 1, 1))
 
 
