@@ -8,6 +8,7 @@ deleted at any time.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterable
 from hashlib import sha256
@@ -27,7 +28,8 @@ LARGEST = 1 << 20
 
 
 class OwnDatabase(ExampleDatabase):
-    """A folder for each key, a file for each value. The names are hashes of what they stand for."""
+    """A folder for each key, a file for each value. The names have hashes of what they stand for. What has other names
+    is somebody else's, and stays."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """The database in ``folder``, or in the user's own cache directory. Raises Unusable."""
@@ -36,7 +38,7 @@ class OwnDatabase(ExampleDatabase):
 
     def fetch(self, key: bytes) -> Iterable[bytes]:
         """The values of ``key``, the latest first."""
-        for file in _latest_first(self.folder / _name(key))[:MOST_VALUES]:
+        for file in _latest_first(self.folder / _folder(key), _VALUE)[:MOST_VALUES]:
             with contextlib.suppress(OSError, Unusable):
                 value = read_own(file, LARGEST)
                 if file.name == _name(value):
@@ -47,30 +49,38 @@ class OwnDatabase(ExampleDatabase):
         if len(value) > LARGEST:
             return
         try:
-            place = own_folder(self.folder / _name(key))
+            place = own_folder(self.folder / _folder(key))
         except Unusable as error:
             raise OSError(str(error)) from error
         write_secret(place / _name(value), value)  # a link there is replaced, and not followed
-        for old in _latest_first(place)[MOST_VALUES:]:
+        for old in _latest_first(place, _VALUE)[MOST_VALUES:]:
             old.unlink(missing_ok=True)
-        for oldest in _latest_first(self.folder)[MOST_KEYS:]:
+        for oldest in _latest_first(self.folder, _KEY)[MOST_KEYS:]:
             shutil.rmtree(oldest, ignore_errors=True)
 
     def delete(self, key: bytes, value: bytes) -> None:
         """Remove ``value`` from those of ``key``."""
         with contextlib.suppress(OSError):
-            (self.folder / _name(key) / _name(value)).unlink(missing_ok=True)
+            (self.folder / _folder(key) / _name(value)).unlink(missing_ok=True)
+
+
+_VALUE = re.compile("[0-9a-f]{32}")
+_KEY = re.compile(f"sendright-{_VALUE.pattern}")
 
 
 def _name(content: bytes) -> str:
     return sha256(content).hexdigest()[:32]
 
 
-def _latest_first(folder: Path) -> list[Path]:
-    """What lies in ``folder``, under names that this database gives."""
+def _folder(key: bytes) -> str:
+    return f"sendright-{_name(key)}"
+
+
+def _latest_first(folder: Path, names: re.Pattern[str]) -> list[Path]:
+    """What lies in ``folder`` under such names."""
     aged: list[tuple[float, Path]] = []
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if len(path.name) == 32:
+            if names.fullmatch(path.name):
                 aged.append((-path.lstat().st_mtime_ns, path))
     return [path for _, path in sorted(aged)]

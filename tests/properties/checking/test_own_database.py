@@ -59,6 +59,19 @@ def test_the_oldest_go(database: OwnDatabase, monkeypatch: pytest.MonkeyPatch) -
     assert list(database.fetch(b"key 5")) == [b"value"]
 
 
+def test_what_somebody_else_keeps_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_database, "MOST_KEYS", 1)
+    precious = [tmp_path / (letter * 32) / "precious" for letter in "abcx"]
+    for file in precious:
+        file.parent.mkdir()
+        file.write_text("precious")
+    shared = OwnDatabase(tmp_path)
+    for number in range(3):
+        shared.save(b"key %d" % number, b"value")
+    assert all(file.exists() for file in precious)
+    assert list(shared.fetch(b"key 2")) == [b"value"]
+
+
 def test_what_is_too_large_is_neither_kept_nor_read(database: OwnDatabase) -> None:
     database.save(b"key", b"x" * (LARGEST + 1))
     assert list(database.fetch(b"key")) == [b"value"]
