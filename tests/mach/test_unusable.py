@@ -41,7 +41,8 @@ def test_odd_capabilities_are_not_taken_for_none(capabilities: object, words: st
 
 def test_whole_capabilities_are_usable() -> None:
     kernel = Odd()
-    for capabilities in (Capabilities(), Capabilities(shows=frozenset(ViewPart), seconds=3, calls=frozenset({"mach_task_self"}), not_compared=("x",))):
+    whole = Capabilities(shows=frozenset(ViewPart), seconds=3, calls=frozenset({"mach_task_self"}), not_compared=("x",))
+    for capabilities in (Capabilities(), whole):
         kernel.capabilities = capabilities
         assert why_unusable(kernel) == ""
 

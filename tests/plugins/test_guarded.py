@@ -53,5 +53,5 @@ def test_an_answer_that_it_does_not_understand_is_its_mistake() -> None:
 
     found = begun(check)
     next(found)
-    with pytest.raises(PluginError, match="^plugin odd: sequence steps: yields an answer$"):
+    with pytest.raises(PluginError, match=r"^plugin odd: sequence steps: yields an answer$"):
         found.send("answer")
