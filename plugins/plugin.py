@@ -55,8 +55,8 @@ class Plugin:
     def __init__(self, name: str, version: str = "") -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(f"Plugin({name!r}): a plugin's name is letters, digits, dots and dashes, at most 64")
-        if not isinstance(version, str) or len(version) > 64:
-            raise PluginError(f"plugin {name}: the version must be a text, of at most 64 characters")
+        if not isinstance(version, str) or len(version) > 64 or not version.isprintable():
+            raise PluginError(f"plugin {name}: the version must be a text, of at most 64 characters that can be shown")
         self.name, self.version = name, version
         self._declared: dict[tuple[str, str], Declared] = {}
 
@@ -90,6 +90,7 @@ class Plugin:
             raise self._bad(f"call: {_short(signature)} is not a sendright.mach.signatures.Signature")
         if not _CALL_NAME.fullmatch(signature.name):
             raise self._bad(f"call: {signature.name!r} isn't a name for a call (small letters, digits and underscores)")
+        shown(signature.about, "about")
         self._add("call", signature.name, signature, applies=_function(applies, "applies"))
 
     def rule(self, name: str = "", /, **options: Any) -> Callable[[F], F]:
@@ -197,6 +198,7 @@ class Plugin:
         missing = [each for each in ("name", "about", "versions", "recognizes", "read") if not hasattr(form, each)]
         if missing:
             raise self._bad(f"log reader {_short(form)} has no {', '.join(missing)} (see sendright.impl.recordings.form.Form)")
+        _text(form.about, "about")
         self._add("log reader", _named(form.name, "log reader"), form)
 
     # ----
@@ -251,7 +253,14 @@ def _function(value: F, what: str) -> F:
 def _text(value: str, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise PluginError(f"{what}: {_short(value)} is not a text")
-    return value
+    return shown(value, what)
+
+
+def shown(text: str, what: str) -> str:
+    """``text``, which terminals and reports show. Raises PluginError for control characters, such as a terminal's."""
+    if not " ".join(text.split()).isprintable():
+        raise PluginError(f"{what}: {_short(text)} has characters that can't be shown")
+    return text
 
 
 def _named(name: str, what: str) -> str:

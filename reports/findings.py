@@ -145,16 +145,17 @@ def _of_check(result: CheckResult) -> Iterator[Finding]:
         for other in result.others:
             yield from (_of_violation("check", violation, other.failure) for violation in other.failure.violations)
         if result.cut_short:
-            words = result.cut_short
-            yield Finding(
-                rule="check/undetermined", level="warning", title="Other failures may be missing", clause=words, words=words, acceptable=False
-            )
+            yield _undecided("check/undetermined", "Other failures may be missing", result.cut_short)
     elif result.verdict not in (Verdict.PASSED, Verdict.ACCEPTED):
         level = "warning" if result.verdict is Verdict.UNDETERMINED else "error"
         words = result.message or ("the check was interrupted" if result.interrupted else result.cut_short or "no call was made")
         title = "The check is undetermined" if level == "warning" else "The check failed"
-        rule = f"check/{result.verdict.value.lower()}"
-        yield Finding(rule=rule, level=level, title=title, clause=words, words=words, trace=result.failure, acceptable=False)
+        yield _undecided(f"check/{result.verdict.value.lower()}", title, words, level, result.failure)
+
+
+def _undecided(rule: str, title: str, words: str, level: str = "warning", trace: Trace | None = None) -> Finding:
+    """What is checked isn't at fault: something wasn't decided."""
+    return Finding(rule=rule, level=level, title=title, clause=words, words=words, trace=trace, acceptable=False)
 
 
 def _of_violation(command: str, violation: Violation, trace: Trace | None, about: str = "") -> Finding:

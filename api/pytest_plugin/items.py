@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from sendright.api.checking import checked_result
-from sendright.api.failures import NotConforming, SendrightFailure
+from sendright.api.failures import NotConforming, SendrightFailure, Undetermined
 from sendright.api.pytest_plugin.options import Options, options_of
 from sendright.mach.kernel.capabilities import capabilities_of
 from sendright.mach.kernel.profiles import Profile
@@ -100,7 +100,8 @@ class CallItem(pytest.Item):
     """The test of one call, or of booting."""
 
     def runtest(self) -> None:
-        """Pass if each run in which the kernel made the call agreed; skip if there is none."""
+        """Pass if each run in which the kernel made the call agreed; skip if there is none. The test of booting fails
+        if no call was made at all: then nothing is known."""
         suite = self.parent
         assert isinstance(suite, Suite)
         result = suite.result
@@ -109,6 +110,8 @@ class CallItem(pytest.Item):
         if result.interrupted:
             raise KeyboardInterrupt
         if self.name == BOOT:
+            if result.verdict is Verdict.UNDETERMINED:
+                raise Undetermined(result)
             return
         if not result.calls or (BOOT in suite.failing and self.name not in result.codes):
             pytest.skip("no call was made: the kernel doesn't boot as specified")

@@ -92,10 +92,16 @@ class MalformedState(Exception):
     """The implementation's state doesn't have the form of a ``Snapshot`` or ``View``; the text says where."""
 
 
+ERROR_LENGTH = 10_000
+"""At most this many characters of an exception's text are reported: every report has it several times."""
+
+
 def error_in_words(error: BaseException) -> str:
     """``error`` in words, on one line; for an ImplementationCrash its own text."""
     try:
-        text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
+        whole = str(error)
+        text = " ".join(whole[:ERROR_LENGTH].encode("utf-8", "backslashreplace").decode().split())
+        text += f"… ({len(whole) - ERROR_LENGTH:,} more characters)" if len(whole) > ERROR_LENGTH else ""
     except Exception as another:
         text = f"its text is unavailable: str() raised {type(another).__name__}"
     if isinstance(error, ImplementationCrash) and text:

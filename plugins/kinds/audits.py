@@ -8,7 +8,7 @@ from typing import Any
 from sendright.mach.extensions import PluginError
 from sendright.plugins.changes import Changes
 from sendright.plugins.guarded import guarded_generator
-from sendright.plugins.plugin import Declared, Plugin
+from sendright.plugins.plugin import Declared, Plugin, shown
 
 
 def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
@@ -25,7 +25,7 @@ def install(plugin: Plugin, one: Declared, changes: Changes) -> None:
         raise PluginError(f"needs must name tables that it reads: choose from {', '.join(sorted(tables))}")
     if any(not isinstance(number, int) for number in invariants):
         raise PluginError("invariants must be numbers")
-    about = " ".join((one.value.__doc__ or "").split())
+    about = shown(" ".join((one.value.__doc__ or "").split()), "its docstring")
     if not about:
         raise PluginError("has no docstring, which must state it in words")
     find = guarded_generator(plugin.name, one.words, one.value, _check)

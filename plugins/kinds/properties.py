@@ -13,7 +13,7 @@ from sendright.mach.extensions import PluginError
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.plugins.changes import Changes
 from sendright.plugins.guarded import blaming, guarded, guarded_generator
-from sendright.plugins.plugin import Declared, Plugin
+from sendright.plugins.plugin import Declared, Plugin, shown
 
 
 def install_invariant(plugin: Plugin, one: Declared, changes: Changes) -> None:
@@ -105,4 +105,4 @@ def _check_clause(clause: Any) -> None:
 
 
 def _about(function: Callable[..., Any]) -> str:
-    return " ".join((function.__doc__ or "").split())
+    return shown(" ".join((function.__doc__ or "").split()), "its docstring")

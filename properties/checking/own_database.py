@@ -28,8 +28,9 @@ LARGEST = 1 << 20
 
 
 class OwnDatabase(ExampleDatabase):
-    """A folder for each key, a file for each value. The names have hashes of what they stand for. What has other names
-    is somebody else's, and stays."""
+    """A folder for each key, a file for each value. The names are hashes of what they stand for. What has another name
+    isn't sendright's, and stays.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         """The database in ``folder``, or in the user's own cache directory. Raises Unusable."""

@@ -365,9 +365,6 @@ def _xnu_get_exception_ports(call: CallInC) -> Iterator[str]:
     yield "return code;"
 
 
-_OPTIONS = {True: "0", False: "MACH_SEND_TIMEOUT"}
-
-
 def _xnu_descriptors(call: CallInC) -> tuple[list[str], list[str]]:
     """The fields of a message's body, and their values."""
     fields: list[str] = []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "?": "\\?"}  # the last one begins a trigraph
 
+_JOINED = re.compile(r"\*(?=/)|/(?=\*)|\?(?=\?)")
+"""The first letter of what begins or ends a comment, or begins a trigraph."""
+
 
 def comment(text: str) -> str:
     """``text`` inside of a comment, on one line: it can't end the comment."""
-    return "/* " + _plain(text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?") + " */"
+    plain = _plain(text).replace("\\", "/")  # first, since it may make an end of a comment
+    return "/* " + _JOINED.sub(r"\g<0> ", plain) + " */"
 
 
 def string(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -136,7 +137,8 @@ def _has_limits() -> bool:
 
 
 def _expire(number: int, frame: FrameType | None) -> None:
-    """Raise Hang. Python drops what a finalizer raises: so the timer rings again soon, until the finalizer has ended.
+    """Raise Hang. Python drops what a finalizer or a callback of the garbage collector raises: so the timer rings again
+    soon, until that has ended.
 
     A finalizer that doesn't end is interrupted too.
     """
@@ -148,8 +150,9 @@ def _expire(number: int, frame: FrameType | None) -> None:
 
 
 def _in_finalizer(frame: FrameType | None) -> bool:
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     while frame is not None:
-        if frame.f_code.co_name == "__del__":
+        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
             return True
         frame = frame.f_back
     return False

@@ -44,6 +44,19 @@ def test_a_right_kernel_passes() -> None:
     assert "calls that it doesn't have" in result.not_compared[0]
 
 
+class FullDatabase(InMemoryExampleDatabase):
+    """Its disk is full."""
+
+    def save(self, key: bytes, value: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_database_that_can_not_be_written_to_costs_no_finding() -> None:
+    with pytest.warns(UserWarning, match="failing runs are not kept: .*No space left"):
+        failure = failure_of(Forgetful, database=FullDatabase())
+    assert calls_of(failure)[-1] == "mach_port_deallocate"
+
+
 def test_the_assertion_says_what_the_terminal_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(Path(__file__).parent.parent)

@@ -25,7 +25,7 @@ EVERYTHING = [getattr(sendright, name) for name in sendright.__all__]
 
 FAULTY = """
 from small_kernel import SmallKernel
-from sendright import Result
+from sendright import NotMade, Result
 
 
 class Forgetful(SmallKernel):
@@ -41,6 +41,11 @@ class WithoutBoot(SmallKernel):
     def boot(self, profile):
         super().boot(profile)
         self.rights = {}
+
+
+class MakesNoCall(SmallKernel):
+    def call(self, task, call):
+        raise NotMade("it is asleep")
 """
 FEW = ("--sendright-examples", "3", "--sendright-steps", "30", "-p", "no:cacheprovider", "-p", "no:xdist")
 
@@ -104,6 +109,12 @@ def test_a_kernel_that_boots_otherwise_fails_there_and_nothing_else_runs(user: p
     done = user.runpytest_inprocess("--sendright-sut", "faulty_kernels:WithoutBoot", "-rs", *FEW)
     done.assert_outcomes(failed=1, skipped=3)
     done.stdout.fnmatch_lines(["SKIPPED*no call was made: the kernel doesn't boot as specified"])
+
+
+def test_a_kernel_of_which_nothing_is_known_does_not_pass(user: pytest.Pytester) -> None:
+    done = user.runpytest_inprocess("--sendright-sut", "faulty_kernels:MakesNoCall", *FEW)
+    done.assert_outcomes(failed=1, skipped=3)
+    done.stdout.fnmatch_lines(["UNDETERMINED: 0 judged calls*", "*no call was made"])
 
 
 def test_the_ini_file_says_it_too_and_other_tests_stay(user: pytest.Pytester) -> None:

@@ -103,9 +103,8 @@ def test_bad_input_is_one_line(arguments: list[str], words: str, trace: Path, tm
     places = {"trace": trace, "cases": TESTS / "scripts" / "gnumach.json", "junk": tmp_path / "junk.json", "list": tmp_path / "list.json"}
     places["junk"].write_text("{")
     places["list"].write_text("[1]")
-    steps = [
-        {"task": 0, "call": {"name": name, "arguments": {}}, "result": {"code": 0, "outputs": {"port": 4}}} for name in ("mach_task_self", "odd")
-    ]
+    result = {"code": 0, "outputs": {"port": 4}}
+    steps = [{"task": 0, "call": {"name": name, "arguments": {}}, "result": result} for name in ("mach_task_self", "odd")]
     places |= {"none": tmp_path / "none.json", "odd": tmp_path / "odd.json"}
     places["none"].write_text("[]")
     places["odd"].write_text(json.dumps([{"profile": "manual", "urefs_max": 4, "queue_limit": 2, "queue_limit_max": 3, "pages": 2, "steps": steps}]))

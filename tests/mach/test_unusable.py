@@ -8,7 +8,7 @@ import pytest
 
 from sendright.impl.reference import ReferenceKernel
 from sendright.mach.kernel.capabilities import Capabilities
-from sendright.mach.kernel.implementation import why_unusable
+from sendright.mach.kernel.implementation import ERROR_LENGTH, error_in_words, why_unusable
 from sendright.mach.state.view import ViewPart
 
 
@@ -41,10 +41,8 @@ def test_odd_capabilities_are_not_taken_for_none(capabilities: object, words: st
 
 def test_whole_capabilities_are_usable() -> None:
     kernel = Odd()
-    for capabilities in (
-        Capabilities(),
-        Capabilities(shows=frozenset(ViewPart), seconds=3, calls=frozenset({"mach_task_self"}), not_compared=("x",)),
-    ):
+    whole = Capabilities(shows=frozenset(ViewPart), seconds=3, calls=frozenset({"mach_task_self"}), not_compared=("x",))
+    for capabilities in (Capabilities(), whole):
         kernel.capabilities = capabilities
         assert why_unusable(kernel) == ""
 
@@ -53,3 +51,8 @@ def test_a_name_that_no_report_can_have() -> None:
     kernel = Odd()
     kernel.name = "half \ud800"
     assert "half a surrogate pair" in why_unusable(kernel)
+
+
+def test_a_long_text_of_an_error_is_shortened() -> None:
+    assert error_in_words(ValueError("x" * ERROR_LENGTH)) == f"raised ValueError: {'x' * ERROR_LENGTH}"
+    assert error_in_words(ValueError("x" * (ERROR_LENGTH + 1500))) == f"raised ValueError: {'x' * ERROR_LENGTH}… (1,500 more characters)"

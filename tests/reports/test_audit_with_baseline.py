@@ -27,10 +27,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def accepted(result: AuditResult) -> AuditResult:
-    entries = {
-        audit_fingerprint(one): Accepted(fingerprint=audit_fingerprint(one), by="Ann", why="known", until="2030-01-01") for one in result.findings
-    }
-    return audit_with_baseline(result, Baseline(file="b.toml", entries=tuple(entries.values())), date(2026, 1, 1))
+    found = dict.fromkeys(map(audit_fingerprint, result.findings))
+    entries = tuple(Accepted(fingerprint=one, by="Ann", why="known", until="2030-01-01") for one in found)
+    return audit_with_baseline(result, Baseline(file="b.toml", entries=entries), date(2026, 1, 1))
 
 
 def test_findings_in_a_log_that_can_not_be_read_are_not_accepted(log: Path) -> None:

@@ -11,7 +11,6 @@ from sendright.properties.audit.store import Store
 
 SLACK = 1_000_000
 """Microseconds by which the record of a credential call may be off: other threads run while one makes the call."""
-SECURITY_CALLS = "('host_security_set_task_token')"
 AUDIT_CALLS = "('setaudit', 'setaudit_addr', 'setauid', 'host_security_set_task_token')"
 
 USER_CALLS = "('setuid', 'seteuid', 'setreuid', 'setresuid', 'host_security_set_task_token')"

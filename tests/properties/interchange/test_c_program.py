@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -145,3 +146,12 @@ def test_hostile_text_stays_in_comments_and_strings(tmp_path: Path) -> None:
     assert COMPILER is not None
     done = subprocess.run([COMPILER, "-trigraphs", "-Wall", "-Werror", "-fsyntax-only", "text.c"], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_text_ends_a_comment() -> None:
+    """Not even one whose letters become others in C."""
+    for letters in product("*/\\?＊／", repeat=4):
+        written = comment("".join(letters))
+        assert written.index("*/") == len(written) - 2, letters
+        assert "/*" not in written[1:], letters
+        assert "??" not in written, letters
