@@ -29,7 +29,7 @@ LARGEST = 1 << 20
 
 class OwnDatabase(ExampleDatabase):
     """A folder for each key, a file for each value. The names have hashes of what they stand for. What has other names
-    is somebody else's, and stays."""
+    isn't the database's, and stays."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """The database in ``folder``, or in the user's own cache directory. Raises Unusable."""
