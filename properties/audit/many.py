@@ -161,7 +161,9 @@ def _as_completed(
         yield waiting.pop(future), Lost(why or "the cluster is gone")
 
 
-def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, AuditedGroup | Lost]]:
+def _in_processes(
+    groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int
+) -> Iterator[tuple[int, AuditedGroup | Lost]]:
     items = [(number, group, questions, progress.file(number)) for number, group in enumerate(groups)]
     for (number, *_), found in in_workers(partial(_unpacked, _work), items, jobs, lambda: progress.show({})):
         yield number, Lost(f"{found.words} (is there enough memory?)") if isinstance(found, Lost) else found

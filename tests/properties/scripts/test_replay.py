@@ -73,7 +73,9 @@ class GonePool:
 
 def test_what_was_run_before_the_pool_was_gone_is_kept() -> None:
     told: list[str] = []
-    result = replay([script([ALLOCATE], [ALLOCATE], [ALLOCATE])], ReferenceKernel, SecondKernel, on_case=lambda case: told.append(case.id), pool=GonePool)
+    result = replay(
+        [script([ALLOCATE], [ALLOCATE], [ALLOCATE])], ReferenceKernel, SecondKernel, on_case=lambda case: told.append(case.id), pool=GonePool
+    )
     assert [(case.verdict, case.lost) for case in result.cases] == [("passed", False), ("crashed", True), ("crashed", True)]
     assert [case.reason for case in result.cases[1:]] == ["the pool is gone"] * 2
     assert (result.verdict, result.passed, result.crashed) == (Verdict.CRASHED, 1, 2)
