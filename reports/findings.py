@@ -296,6 +296,7 @@ def _of_broken_case(broken: BrokenCase) -> Finding:
         trace=broken.example.trace if broken.example else None,
         step=0 if broken.example else None,
         example=broken.example,
+        acceptable=broken.verdict is not Verdict.CRASHED,
     )
 
 
