@@ -13,8 +13,9 @@ from sendright.properties.runs.answer_form import are_numbers, is_number
 
 
 def call_error(call: Call) -> str | None:
-    """What is wrong with the form of ``call``, in words; None: nothing. The call is unknown, or an argument isn't of its
-    type's form. Arrays must be tuples."""
+    """What is wrong with the form of ``call``, in words; None: nothing. It can be that no call has the name, or that an
+    argument isn't of its type's form. Arrays must be tuples.
+    """
     if call.name not in SIGNATURES:
         return unknown_call(call.name)
     for argument in SIGNATURES[call.name].arguments:
