@@ -37,8 +37,8 @@ class NotConforming(SendrightFailure):
         """The failing run: its calls, what each changed, and the first violation. After ``check`` it is minimized."""
         if isinstance(self.result, CheckResult):
             return self.result.failure
-        wrong = [case.trace for case in self.result.cases if case.verdict in ("failed", "crashed")] if isinstance(self.result, ReplayResult) else []
-        return wrong[0] if wrong else None
+        cases = self.result.cases if isinstance(self.result, ReplayResult) else ()
+        return next((case.trace for case in cases if case.verdict in ("failed", "crashed") and case.trace is not None), None)
 
     @property
     def script(self) -> dict[str, Any] | None:

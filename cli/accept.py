@@ -29,7 +29,7 @@ SHOWN = 160
 
 
 def accept(
-    report: Annotated[Path, typer.Argument(metavar="SARIF", help="A report.sarif of check, replay, prove, policy or audit.")],
+    report: Annotated[Path, typer.Argument(metavar="SARIF", help="A report.sarif of a command that takes --baseline.")],
     baseline: Annotated[Path, typer.Option("--baseline", metavar="BASELINE", help="The baseline to add to; it is made if it doesn't exist.")],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="The person who accepts the findings.")],
     why: Annotated[str, typer.Option("--why", metavar="WORDS", help="Why they are accepted.")],
@@ -39,7 +39,7 @@ def accept(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Accept the findings of a report: write them to a baseline, for --baseline of check, replay, prove and audit.
+    """Accept the findings of a report: write them to a baseline, for --baseline of the command that made the report.
 
     Each entry says who accepts the finding, why, and until which day. After that day, it is a failure again. A finding
     that the baseline has already gets the new reason and day. docs/ci.md describes the file, which you may edit.

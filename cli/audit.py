@@ -11,10 +11,10 @@ import msgspec
 import typer
 from rich.text import Text
 
-from sendright.cli.bad_input import BadInput
+from sendright.cli.bad_input import BadInput, NotThere
 from sendright.cli.baselines import read_baseline
 from sendright.cli.clusters import cluster, greet
-from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile
+from sendright.cli.options import BaselineFile, Format, HtmlFile, Json, Quiet, SarifFile, form_unless_json_is_typed
 from sendright.cli.plugins import command_line
 from sendright.cli.progress import ProgressBar
 from sendright.cli.reporting import added_lines, check_files, conclude, one_form, today, write_files
@@ -70,6 +70,7 @@ def audit(
         typer.Option(
             "--format",
             metavar="[text|json|markdown]",
+            callback=form_unless_json_is_typed,
             help="Form of the result on standard output; markdown: a summary for a pull request. (A log's format is taken as --log-format.)",
         ),
     ] = "text",
@@ -95,7 +96,7 @@ def audit(
       0    no finding of the severity that --fail-on names, or worse
       1    such a finding
       2    the input or the command line is wrong
-      3    a worker process died
+      3    a log is lost, as the processes that read it died, and there is no such finding
       4    undetermined: no such finding, but one of the logs can't be read
       130  interrupted, and no such finding
     """
@@ -112,24 +113,20 @@ def audit(
     greet(on)
     from sendright.model.proof.processes.cluster import Watch
     from sendright.properties.audit.audit import Log
-    from sendright.properties.audit.many import WorkersDied, audit_logs
+    from sendright.properties.audit.many import audit_logs
 
     each = [Log(name, log_format, str(Path(name).absolute())) for name in paths]
     groups = [tuple(each)] if same_host else [(log,) for log in each]
-    try:
-        with ProgressBar("auditing", quiet) as progress, cluster(on) as found:
-            result = audit_logs(
-                groups,
-                questions=questions,
-                fail_on=Severity[fail_on.name.upper()],
-                jobs=jobs or os.cpu_count() or 1,
-                executor=None if found is None else found.executor,
-                problem=None if found is None else Watch(found).problem,
-                on_progress=progress.update,
-            )
-    except WorkersDied as error:
-        complain(str(error))
-        return ExitStatus.CRASHED
+    with ProgressBar("auditing", quiet) as progress, cluster(on) as found:
+        result = audit_logs(
+            groups,
+            questions=questions,
+            fail_on=Severity[fail_on.name.upper()],
+            jobs=jobs or os.cpu_count() or 1,
+            executor=None if found is None else found.executor,
+            problem=None if found is None else Watch(found).problem,
+            on_progress=progress.update,
+        )
     from sendright.reports.baseline import audit_with_baseline
 
     result = audit_with_baseline(result, known, today())
@@ -165,13 +162,15 @@ def _forms(form: str, log_format: str | None, json: bool) -> tuple[Format, str |
 def _finish(result: AuditResult, logs: int, html: Path | None, sarif: Path | None, output: Format, command: str) -> int:
     nothing = nothing_read(result, logs)
     if nothing is not None:
-        raise BadInput(nothing)
+        raise NotThere(nothing) if result.lost else BadInput(nothing)
     refused = [words for group in result.groups for words in group.refused]
     for words in refused[:COMPLAINTS]:
         complain(words)
     if len(refused) > COMPLAINTS:
         complain(f"{len(refused) - COMPLAINTS} more logs can't be read")
     status = exit_status(result.verdict)
+    if status is ExitStatus.UNDETERMINED and result.lost:
+        status = ExitStatus.CRASHED
     from sendright.reports.audit.html import audit_page
     from sendright.reports.audit.sarif import audit_sarif
 

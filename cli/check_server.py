@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.baselines import read_baseline
 from sendright.cli.implementations import REFERENCE, implementation_factory, profile_for
 from sendright.cli.options import (
     DEFAULT_REPORTS,
+    BaselineFile,
     FaultName,
     HtmlFile,
     Json,
@@ -43,6 +45,7 @@ def check_server(
     profile: ProfileOverride = None,
     fault: FaultName = None,
     sut: Sut = REFERENCE,
+    baseline: BaselineFile = None,
     json: Json = False,
     traces: Traces = False,
     no_cache: NoCache = False,
@@ -87,8 +90,11 @@ def check_server(
     if missing or not found:
         known = f"the servers there are {', '.join(sorted(names))}" if names else "add one (see docs/servers.md)"
         raise BadInput(f"{files[0]}: " + (f"no server {missing[0]}" if missing else "the file has no servers") + f": {known}")
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, verbose=verbose)
-    outputs.prepare(files)
+    accepted = read_baseline(baseline)
+    outputs = Outputs(
+        directory=report_dir, html=html, junit=junit, sarif=sarif, trace=trace, json=json, traces=traces, baseline=accepted, verbose=verbose
+    )
+    outputs.prepare([*files, *([baseline] if baseline else [])])
     keep_specification(not no_cache)
     from sendright.model.execution.oracle import Oracle
     from sendright.properties.scripts.serving import random_servers

@@ -12,12 +12,14 @@ import typer
 from rich.text import Text
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.plugins import profile_given
 from sendright.cli.reporting import check_files, conclude, write_files
 from sendright.cli.streams import complain, show, write
 from sendright.cli.traces import LARGEST_FILE, read_trace
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.json_text import read_json
-from sendright.mach.kernel.profiles import GNUMACH, Profile, profile_named
+from sendright.mach.kernel.bases import base_of
+from sendright.mach.kernel.profiles import GNUMACH, Profile
 from sendright.mach.results.verdicts import ExitStatus
 from sendright.mach.state.trace import LIMITS, Trace
 from sendright.reports.escape import one_line
@@ -45,7 +47,12 @@ def export(
     case: Annotated[str | None, typer.Option("--case", metavar="CASE", help="Of a file with several runs: the id of a case, or its number.")] = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", "-p", metavar="NAME", help="With --to c: the kernel that the program is for. Default: the run's."),
+        typer.Option(
+            "--profile",
+            "-p",
+            metavar="NAME",
+            help="With --to c: the kernel that the program is for, or a file of switches, my.toml. Default: the run's.",
+        ),
     ] = None,
     run: Annotated[
         bool, typer.Option("--run", help="With --to c: also compile the program, run it on the live GNU Mach under QEMU, and show what it says.")
@@ -79,13 +86,13 @@ def export(
         raise BadInput(f"{'--run' if run else '--profile'}: goes with --to c only (leave it out)")
     if output is not None:
         check_files({"--output": output}, [file])
-    chosen = None if profile is None else profile_named(profile)
+    chosen = None if profile is None else profile_given(profile)
     name, trace = _chosen(file, case)
     text, said, expressed = _written(to, file, name, trace, chosen)
     if not expressed:
         raise BadInput(f"{file}: can't be exported to {to.value}: {one_line(said[0])} (choose another form)")
     kernel = trace.profile if chosen is None else chosen.name
-    if run and kernel != GNUMACH.name:
+    if run and base_of(kernel) != GNUMACH.name:
         raise BadInput(f"--run: the live kernel is a GNU Mach, and the program is for {kernel} (add --profile gnumach)")
     failed: list[str] = []
     write_files({"--output": (output, lambda: text)}, failed)

@@ -10,6 +10,31 @@ import typer
 
 from sendright.mach.kernel.profiles import PROFILES
 
+
+class Format(StrEnum):
+    """The form of the result on standard output."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+def form_unless_json_is_typed(context: typer.Context, form: str) -> str:
+    """The form that ``--format`` names; text, if the form is pyproject.toml's and the user has typed ``--json``."""
+    return Format.text if form in Format.__members__ and _overridden(context, "form", "json") else form
+
+
+def _json_unless_form_is_typed(context: typer.Context, json: bool) -> bool:
+    return json and not (_overridden(context, "json", "form") and context.params["form"] in Format.__members__)
+
+
+def _overridden(context: typer.Context, option: str, by: str) -> bool:
+    """Whether the value of ``option`` is pyproject.toml's, and the user has typed the option ``by``. (The command line
+    reads first what is typed.)"""
+    sources = [getattr(context.get_parameter_source(name), "name", "") for name in (option, by)]
+    return sources == ["DEFAULT_MAP", "COMMANDLINE"]
+
+
 _PROFILES = f"{', '.join(PROFILES)}, one of a plugin, or a file of switches, my.toml"
 
 ProfileName = Annotated[str, typer.Option("--profile", "-p", metavar="NAME", help=f"Kernel profile: {_PROFILES}.")]
@@ -36,7 +61,12 @@ Sut = Annotated[
         help="Kernel to run: reference, gnumach (a live one under QEMU), stdio:PROGRAM, a plugin's, or package.module:Class for your own.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value on standard output, and nothing else there.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", callback=_json_unless_form_is_typed, help="Print the result as one JSON value on standard output, and nothing else there."
+    ),
+]
 Traces = Annotated[bool, typer.Option("--traces", help="With --json: include the full trace of each case.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the specification again, and cache nothing (as CI should).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Don't show progress on standard error.")]
@@ -70,16 +100,13 @@ Database = Annotated[
 NoDatabase = Annotated[bool, typer.Option("--no-database", help="Don't try earlier failing runs first, and keep none.")]
 
 
-class Format(StrEnum):
-    """The form of the result on standard output."""
-
-    text = "text"
-    json = "json"
-    markdown = "markdown"
-
-
 OutputFormat = Annotated[
-    Format, typer.Option("--format", help="Form of the result on standard output. markdown: a short summary for a pull request; json: as --json.")
+    Format,
+    typer.Option(
+        "--format",
+        callback=form_unless_json_is_typed,
+        help="Form of the result on standard output. markdown: a short summary for a pull request; json: as --json.",
+    ),
 ]
 BaselineFile = Annotated[
     Path | None,

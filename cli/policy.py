@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sendright.cli.bad_input import BadInput
+from sendright.cli.baselines import read_baseline
 from sendright.cli.implementations import REFERENCE, implementation_factory
-from sendright.cli.options import DEFAULT_REPORTS, HtmlFile, Json, JunitFile, ProfileOfProofOrRun, Quiet, ReportDirectory, SarifFile
+from sendright.cli.options import DEFAULT_REPORTS, BaselineFile, HtmlFile, Json, JunitFile, ProfileOfProofOrRun, Quiet, ReportDirectory, SarifFile
 from sendright.cli.plugins import command_line, profile_given
 from sendright.cli.progress import ProgressBar
 from sendright.cli.prove import open_own_cache
@@ -48,6 +49,7 @@ def policy(
         typer.Option("--cache", metavar="DIR", help="Cache proofs in DIR instead of your own cache directory.", show_default=False),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Prove everything again, and cache nothing (as CI should).")] = False,
+    baseline: BaselineFile = None,
     json: Json = False,
     quiet: Quiet = False,
     report_dir: ReportDirectory = DEFAULT_REPORTS,
@@ -74,6 +76,7 @@ def policy(
       0    the calls keep the policy, or the runs and states do
       1    a call, a run or a state breaks it
       2    the input or the command line is wrong
+      3    the processes that worked on a case died, and nothing was refuted
       4    undetermined: a case was neither proved nor refuted, or a script ended early
       130  interrupted, and nothing was refuted
     """
@@ -82,8 +85,8 @@ def policy(
     from sendright.properties.policy.load import BadPolicy, load_policy
     from sendright.reports.rerun import Rerun
 
-    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json)
-    outputs.prepare([file, *(trace or []), *(state or []), *(script or [])])
+    outputs = Outputs(directory=report_dir, html=html, junit=junit, sarif=sarif, json=json, baseline=read_baseline(baseline))
+    outputs.prepare([file, *(trace or []), *(state or []), *(script or []), *([baseline] if baseline else [])])
     try:
         read = load_policy(file)
     except BadPolicy as error:

@@ -137,6 +137,7 @@ def _texts(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
 
 
 def failed_or_last(result: ReplayResult) -> Trace | None:
-    """The trace of the first case that failed or crashed, or of the last case if there is none. None without cases."""
-    wrong = [case.trace for case in result.cases if case.verdict in ("failed", "crashed")]
-    return wrong[0] if wrong else result.cases[-1].trace if result.cases else None
+    """The trace of the first case that failed or crashed, or of the last case if there is none. None without traces."""
+    traced = [case for case in result.cases if case.trace is not None]
+    wrong = [case.trace for case in traced if case.verdict in ("failed", "crashed")]
+    return wrong[0] if wrong else traced[-1].trace if traced else None

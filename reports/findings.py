@@ -210,6 +210,9 @@ def _of_case(case: CaseResult) -> Finding:
     about = f"case {case.id}: {case.title}"
     if case.violation is not None:
         return msgspec.structs.replace(_of_violation("replay", case.violation, case.trace, about), file=case.file, line=case.line)
+    if case.lost:
+        lost = _undecided("replay/lost", "The case has no result", case.reason or "")
+        return msgspec.structs.replace(lost, about=about, file=case.file, line=case.line)
     crashed = case.verdict == "crashed"
     words = case.reason or ""
     if case.expected is not None or case.seen is not None:
@@ -293,6 +296,7 @@ def _of_broken_case(broken: BrokenCase) -> Finding:
         trace=broken.example.trace if broken.example else None,
         step=0 if broken.example else None,
         example=broken.example,
+        acceptable=broken.verdict is not Verdict.CRASHED,
     )
 
 

@@ -142,13 +142,13 @@ def page(result: AnyResult, rerun: Rerun) -> str:
 
 
 def _headline(result: AnyResult, found: list[Finding]) -> str:
+    if result.verdict is Verdict.ACCEPTED and result.baseline is not None:
+        count = len(result.baseline.accepted)
+        return f"The baseline accepts {'each of the ' + str(count) + ' findings' if count > 1 else 'the one finding'}"
     if isinstance(result, PolicyResult):
         return policy.verdict_in_words(result)
     if result.verdict is Verdict.PROVED:
         return "Every obligation is proved"
-    if result.verdict is Verdict.ACCEPTED and result.baseline is not None:
-        count = len(result.baseline.accepted)
-        return f"The baseline accepts {'each of the ' + str(count) + ' findings' if count > 1 else 'the one finding'}"
     if result.verdict is Verdict.BREAKS_AS_KNOWN:
         return f"Every obligation is proved, except {len(found):,} that this kernel is known to break"
     if not found:

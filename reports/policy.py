@@ -16,7 +16,7 @@ from sendright.reports.escape import one_line, visible
 
 SHOWN = 10
 """Broken cases that the terminal shows; ``--json`` has all."""
-_STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.UNDETERMINED: "bold yellow"}
+_STYLES = {Verdict.PROVED: "bold green", Verdict.PASSED: "bold green", Verdict.ACCEPTED: "bold yellow", Verdict.UNDETERMINED: "bold yellow"}
 
 
 def terminal(result: PolicyResult) -> Iterator[RenderableType]:
@@ -52,7 +52,7 @@ def lacks(result: PolicyResult) -> list[str]:
 def verdict_in_words(result: PolicyResult) -> str:
     """The headline of a report."""
     what = "calls" if result.obligations else "runs and states"
-    if result.verdict is Verdict.UNDETERMINED:
+    if result.verdict in (Verdict.UNDETERMINED, Verdict.CRASHED):
         return f"It isn’t known whether the {what} keep the policy"
     return f"The {what} {'keep' if result.verdict in (Verdict.PROVED, Verdict.PASSED) else 'don’t keep'} the policy"
 
@@ -78,7 +78,7 @@ def summary(result: PolicyResult) -> str:
     return f"{about}: {', '.join(counted)}, in {result.seconds:.1f} s with {result.solver}{left_out}"
 
 
-_OTHERS = {Verdict.REFUTED: "refuted", Verdict.UNDETERMINED: "undetermined"}
+_OTHERS = {Verdict.REFUTED: "refuted", Verdict.UNDETERMINED: "undetermined", Verdict.CRASHED: "lost"}
 
 
 def assumption(result: PolicyResult) -> str:

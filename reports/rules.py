@@ -34,6 +34,7 @@ KINDS: dict[str, RuleText] = {
     "hang": RuleText("The kernel doesn't hang", "Each call gets an answer within its time limit."),
     "crashed": RuleText("The check ends", "The check comes to its end, whatever the kernel does."),
     "undetermined": RuleText("The check comes to a verdict", "At least one random run is made and judged, and nothing interrupts it."),
+    "lost": RuleText("Every case has a result", "The processes that run a case don't die."),
     "failed": RuleText("Every run agrees with the specification", "No run of the check fails."),
 }
 """The rules of runs, by the last part of their ids: ``check/state``, ``replay/expectation``."""

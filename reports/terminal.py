@@ -54,6 +54,7 @@ def terminal(result: AnyResult, width: int, verbose: bool = False) -> Renderable
 def _parts(result: AnyResult, width: int, verbose: bool) -> Iterator[RenderableType]:
     if isinstance(result, PolicyResult):
         yield from policy.terminal(result)
+        yield from _baseline(result)
         return
     yield from verdict_and_findings(result)
     if isinstance(result, CheckResult):
@@ -75,11 +76,16 @@ def _parts(result: AnyResult, width: int, verbose: bool) -> Iterator[RenderableT
     elif verbose:
         yield from _matrix(result, width)
     yield from how_found(result)
-    yield from (Text(one_line(line) if not line.startswith(" ") else f"  {one_line(line)}", "yellow") for line in baseline_lines(result.baseline))
+    yield from _baseline(result)
     left_out = not_compared(result)
     if left_out:
         yield Text("Not compared:", "yellow")
         yield from (Text(f"  {visible(words if verbose else _shortened(words))}") for words in left_out)
+
+
+def _baseline(result: AnyResult) -> Iterator[RenderableType]:
+    """What came of the comparison with a baseline."""
+    yield from (Text(one_line(line) if not line.startswith(" ") else f"  {one_line(line)}", "yellow") for line in baseline_lines(result.baseline))
 
 
 def _shortened(words: str) -> str:

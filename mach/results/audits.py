@@ -170,6 +170,8 @@ class GroupAudit(msgspec.Struct, frozen=True, kw_only=True):
     """How many records couldn't be read."""
     refused: tuple[str, ...] = ()
     """Files that couldn't be read at all, and why."""
+    lost: bool = False
+    """Whether that is because what read them died."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,3 +198,8 @@ class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
     baseline: BaselineUse | None = None
     """If the findings were compared with a baseline: what came of it."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether what read some of the logs died."""
+        return any(group.lost for group in self.groups)

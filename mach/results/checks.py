@@ -105,6 +105,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """The script; empty if it isn't a file."""
     line: int | None = None
     """The line of the script in which the case has its id, from 1."""
+    lost: bool = False
+    """Whether the case has no result, as what ran it died. ``reason`` says how, and the case counts as crashed."""
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):

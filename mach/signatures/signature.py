@@ -159,6 +159,17 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         return any(output.type in given for output in self.outputs)
 
     @property
+    def sends_message(self) -> bool:
+        """Whether the caller says what is in the message: it is sent where the caller says."""
+        return self.takes(ArgumentType.MESSAGE_ID) and self.takes(ArgumentType.DESCRIPTORS)
+
+    @property
+    def receives_message(self) -> bool:
+        """Whether a successful answer has a message that was in a queue."""
+        given = {output.type for output in self.outputs}
+        return {OutputType.MESSAGE_ID, OutputType.DESCRIPTORS} <= given
+
+    @property
     def targets_ledger(self) -> bool:
         """Whether the call is sent to a ledger."""
         return self.target is not None and self.argument(self.target).object is PortObject.LEDGER

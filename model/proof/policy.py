@@ -224,9 +224,9 @@ class _Prover:
 
 def _lost(profile: Profile, part: ProofTask, lost: Lost) -> Decided:
     case = CaseProof(RULES[part.rule], part.case, profile).case.id
-    words = f"not decided: the processes that worked on it died, the last one with {lost.words}"
-    broken = BrokenCase(rule=part.rule, calls=calls_with(part.rule, profile), case=case, clause="all", verdict=Verdict.UNDETERMINED, scope=words)
-    return Decided(Obligation(call=part.rule, case=case, property=KEPT, title=TITLE, verdict=Verdict.UNDETERMINED, seconds=0.0, scope=words), broken)
+    words = f"not decided: {lost.words}"
+    broken = BrokenCase(rule=part.rule, calls=calls_with(part.rule, profile), case=case, clause="all", verdict=Verdict.CRASHED, scope=words)
+    return Decided(Obligation(call=part.rule, case=case, property=KEPT, title=TITLE, verdict=Verdict.CRASHED, seconds=0.0, scope=words), broken)
 
 
 def calls_with(rule: str, profile: Profile) -> tuple[str, ...]:

@@ -34,10 +34,6 @@ OnProgress: TypeAlias = Callable[[float, float | None, str], None]
 """Called with the bytes done, all bytes (None: unknown), and words."""
 
 
-class WorkersDied(Exception):
-    """Every process that audited a group died. The message is one line."""
-
-
 def audit_logs(
     groups: Sequence[Group],
     *,
@@ -52,7 +48,8 @@ def audit_logs(
     whether a group was done, says in words if the executor is lost.
 
     The result doesn't depend on the executor or on ``jobs``. After Ctrl-C in an ``interruptible`` command it covers the
-    finished groups. If a log can't be read at all, the verdict is never PASSED. Raises WorkersDied.
+    finished groups. If a log can't be read at all, the verdict is never PASSED. Nor is it if a group is lost, as the
+    processes that worked on it died, or the executor is.
     """
     began = time.monotonic()
     audited: dict[int, AuditedGroup] = {}
@@ -69,7 +66,7 @@ def audit_logs(
         )
         try:
             for number, found in each:
-                audited[number] = found
+                audited[number] = _lost(groups[number], found) if isinstance(found, Lost) else found
                 progress.done(number)
         except KeyboardInterrupt:
             interrupted = True
@@ -84,6 +81,29 @@ def _in_this_process(groups: Sequence[Group], questions: Sequence[Question], pro
             progress.show({number: at})
 
         yield number, audit_group(group, questions, report_bytes)
+
+
+def _lost(group: Group, lost: Lost) -> AuditedGroup:
+    """What is known of a group if what worked on it died."""
+    return GroupAudit(
+        files=tuple(log.path for log in group),
+        formats=(),
+        records=0,
+        facts=0,
+        bytes=0,
+        seconds=0.0,
+        worlds=(),
+        findings=(),
+        counts={},
+        tasks=(),
+        tasks_left_out=0,
+        rights=(),
+        rights_left_out=0,
+        complaints=(),
+        unreadable=0,
+        refused=tuple(f"{log.path}: {lost.words}" for log in group),
+        lost=True,
+    ), ()
 
 
 def _work(group: Group, questions: Sequence[Question], report: str) -> AuditedGroup:
@@ -114,7 +134,7 @@ def _elsewhere(
     progress: _Progress,
     executor: Executor,
     problem: Callable[[bool], str | None] | None,
-) -> Iterator[tuple[int, AuditedGroup]]:
+) -> Iterator[tuple[int, AuditedGroup | Lost]]:
     needed = prepared()
     waiting = {executor.submit(_prepared_work, needed, group, questions, progress.file(number)): number for number, group in enumerate(groups)}
     try:
@@ -126,29 +146,27 @@ def _elsewhere(
 
 def _as_completed(
     waiting: dict[Future[AuditedGroup], int], progress: _Progress, problem: Callable[[bool], str | None] | None
-) -> Iterator[tuple[int, AuditedGroup]]:
+) -> Iterator[tuple[int, AuditedGroup | Lost]]:
     """Each group when it is done. Raises a worker's exception; the unfinished groups stay in ``waiting``."""
-    while waiting:
+    why: str | None = None
+    while waiting and why is None:
         stop_if_interrupted()
         done, _ = wait(waiting, POLL, FIRST_COMPLETED)
-        lost = None if problem is None else problem(bool(done))
-        if lost is not None:
-            raise WorkersDied(lost)
+        why = None if problem is None else problem(bool(done))
         for future in done:
-            found = future.result() if problem is None else result_of(future, Lost("the cluster is gone"))
-            if isinstance(found, Lost):
-                raise WorkersDied(found.words)
-            yield waiting.pop(future), found
+            yield waiting.pop(future), result_of(future, Lost(why or "the cluster is gone"))
         progress.show({})
+    for future in list(waiting):
+        future.cancel()
+        yield waiting.pop(future), Lost(why or "the cluster is gone")
 
 
-def _in_processes(groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int) -> Iterator[tuple[int, AuditedGroup]]:
+def _in_processes(
+    groups: Sequence[Group], questions: Sequence[Question], progress: _Progress, jobs: int
+) -> Iterator[tuple[int, AuditedGroup | Lost]]:
     items = [(number, group, questions, progress.file(number)) for number, group in enumerate(groups)]
-    for (number, group, *_), found in in_workers(partial(_unpacked, _work), items, jobs, lambda: progress.show({})):
-        if isinstance(found, Lost):
-            names = ", ".join(log.path for log in group)
-            raise WorkersDied(f"{names}: every process that worked on it died (is there enough memory?)")
-        yield number, found
+    for (number, *_), found in in_workers(partial(_unpacked, _work), items, jobs, lambda: progress.show({})):
+        yield number, Lost(f"{found.words} (is there enough memory?)") if isinstance(found, Lost) else found
 
 
 def _unpacked(work: Callable[[Group, Sequence[Question], str], AuditedGroup], item: tuple[int, Group, Sequence[Question], str]) -> AuditedGroup:

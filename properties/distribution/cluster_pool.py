@@ -65,7 +65,7 @@ class ClusterPool(Generic[Item, Answer]):
         try:
             found = result_of(future, Lost(self._watch.gone))
         except Refused as error:
-            raise ClusterLost(str(error)) from error
+            return Lost(str(error))
         if isinstance(found, Lost):
             if found.words == self._watch.gone:
                 raise ClusterLost(found.words)

@@ -12,6 +12,7 @@ from sendright.impl.adapters.gnumach.words import words_of
 from sendright.mach.abi.descriptors import is_array, is_memory
 from sendright.mach.abi.headers import headers_of
 from sendright.mach.abi.rights import Disposition, Notification, Right
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import GNUMACH, Profile
@@ -60,7 +61,7 @@ class CallInC:
         """The lines of a function that makes the call, gives its results to ``out``, and returns its code."""
         if not self.profile.serves(self.call.name):
             raise NotMade("this kernel doesn't have the call")
-        special = (_GNUMACH if self.profile.name == GNUMACH.name else _XNU).get(self.call.name)
+        special = (_GNUMACH if base_of(self.profile.name) == GNUMACH.name else _XNU).get(self.call.name)
         return list(self._usual() if special is None else special(self))
 
     # ---- the usual form: the arguments in their order, then pointers to the results
@@ -95,7 +96,7 @@ class CallInC:
         for argument in self.signature.arguments:
             if self.profile.takes(self.call.name, argument.name):
                 yield from self._expressions(argument, self.given[argument.name])
-            elif self.profile.name != GNUMACH.name:  # XNU's header has it all the same
+            elif base_of(self.profile.name) != GNUMACH.name:  # XNU's header has it all the same
                 yield from self._expressions(argument, argument.default)
 
     def value(self, name: str) -> str:

@@ -16,6 +16,7 @@ from sendright.impl.adapters.gnumach.recipe import SOURCE
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.descriptors import is_array, rights_in
 from sendright.mach.abi.rights import PortObject, SlotKind
+from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.capabilities import NotMade
 from sendright.mach.kernel.profiles import GNUMACH, profile_named
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
@@ -61,7 +62,7 @@ class _Program:
         self.run = run
         self.title = title
         self.profile = profile_named(run.trace.profile)
-        self.live = self.profile.name == GNUMACH.name
+        self.live = base_of(self.profile.name) == GNUMACH.name
         self.variables = Variables(self.profile, run.states[0])
         self.functions: list[str] = []
         self.table: list[str] = []

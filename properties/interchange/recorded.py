@@ -16,6 +16,7 @@ from sendright.mach.results.checks import CaseResult
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Trace
 from sendright.mach.state.view import View
+from sendright.properties.runs.call_form import call_error
 from sendright.properties.runs.judged_run import JudgedRun, Oracle, Violated
 from sendright.properties.scripts.export import script_of
 from sendright.properties.scripts.load import Script, parse_script
@@ -102,6 +103,9 @@ def run_of_calls(calls: Sequence[tuple[int, Call]], profile: str, limits: dict[s
         run.boot()
         for number, (task, call) in enumerate(calls, 1):
             where = f"call {number}"
+            wrong = call_error(call)
+            if wrong is not None:
+                raise NoRun(f"{where}: {wrong}")
             if not run.can_make(task, call):
                 raise NoRun(f"{where}: task {task} can't make a call there")
             run.call(task, call)

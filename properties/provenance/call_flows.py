@@ -55,10 +55,15 @@ def flows(rights: Rights, step: Step) -> list[Flow]:
 
 
 def has_begun(step: Step) -> bool:
-    """Whether the call has done what it was made for, or a first part of it: a ``mach_msg`` has sent, if it fails to
-    receive."""
-    has_sent = step.call == "mach_msg" and step.code & RECEIVES == RECEIVES
+    """Whether the call has done what it was made for, or a first part of it: a call that sends and receives has sent,
+    if it fails to receive."""
+    has_sent = _sends_and_receives(step) and step.code & RECEIVES == RECEIVES
     return has_sent or step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
+
+
+def _sends_and_receives(step: Step) -> bool:
+    signature = SIGNATURES[step.call]
+    return signature.sends_message and signature.receives_message
 
 
 class StepView:
@@ -128,7 +133,7 @@ class StepView:
     def sent_messages(self) -> list[int]:
         """The messages that may be the one that the caller's send queued or is blocked with; several, if notifications
         look the same; empty: it queued none."""
-        sends = self.step.call in ("mach_msg_send", "mach_msg") and not self.step.resume
+        sends = SIGNATURES[self.step.call].sends_message and not self.step.resume
         if not sends or not has_begun(self.step) or self.sent_to_kernel():
             return []
         sent = carried_by(self.step)
@@ -143,7 +148,7 @@ class StepView:
         """Whether the step may have received the message that it sent, so that no new message is the sent one: it took
         a message from a queue, and no earlier one to the same port is gone.
         """
-        if self.step.call != "mach_msg" or self.step.code not in _TAKE:
+        if not _sends_and_receives(self.step) or self.step.code not in _TAKE:
             return False
         port = self.rights.at(self.own(self.argument("dest"))).port
         ends = (change for change in self.step.changes if change.slot.where == "message" and change.slot.index == DESTINATION)

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
+from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, carried_by
@@ -224,7 +225,7 @@ class Origins:
             after[change.after.port] += 1
         self._holders_after = after
         # A receive consumes the destination's right, and releases none.
-        received = step.call in ("mach_msg_receive", "mach_msg")
+        received = SIGNATURES[step.call].receives_message
         self._lost_once = [
             change.slot
             for change in step.changes

@@ -74,7 +74,8 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64
 
 
-def _are_numbers(value: Any) -> bool:
+def are_numbers(value: Any) -> bool:
+    """Whether ``value`` is a tuple of such numbers."""
     return isinstance(value, tuple) and all(map(is_number, value))
 
 
@@ -87,16 +88,16 @@ def _is_descriptor(value: Any) -> bool:
     if not isinstance(value, tuple) or not value:
         return False
     if is_memory(value):
-        return len(value) == 1 and _are_numbers(value)
-    return is_number(value[1]) and (_are_numbers(value[0]) if is_array(value) else is_number(value[0]))
+        return len(value) == 1 and are_numbers(value)
+    return is_number(value[1]) and (are_numbers(value[0]) if is_array(value) else is_number(value[0]))
 
 
 _FORMS: dict[OutputType, Callable[[Any], bool]] = {
-    OutputType.PORTS: _are_numbers,
-    OutputType.NAMES: _are_numbers,
-    OutputType.TYPES: _are_numbers,
-    OutputType.WORDS: _are_numbers,
-    OutputType.SECURITY_TOKEN: _are_numbers,
-    OutputType.AUDIT_TOKEN: _are_numbers,
+    OutputType.PORTS: are_numbers,
+    OutputType.NAMES: are_numbers,
+    OutputType.TYPES: are_numbers,
+    OutputType.WORDS: are_numbers,
+    OutputType.SECURITY_TOKEN: are_numbers,
+    OutputType.AUDIT_TOKEN: are_numbers,
     OutputType.DESCRIPTORS: _are_descriptors,
 }

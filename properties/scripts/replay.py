@@ -57,14 +57,26 @@ def replay(
     any passed, else UNDETERMINED. Ctrl-C ends it early with the results so far; the verdict is never PASSED then.
 
     The cases are run by ``jobs`` processes, each with an implementation from ``worker_factory`` (or else
-    ``implementation_factory``), or by those of ``pool``. The result is the same. Raises WorkersDied.
+    ``implementation_factory``), or by those of ``pool``. The result is the same. A case is lost, and counts as crashed,
+    if the processes that worked on it die. If the work can't go on, so is each case without a result. Raises
+    WorkersDied if no case has one.
     """
     scripts = tuple(scripts)
     implementation = implementation_factory()
     found: dict[int, CaseResult] = {}
     interrupted = False
     of = [index for index, script in enumerate(scripts) for _ in script.cases]
-    items = enumerate(case for script in scripts for case in script.cases)
+    cases = [case for script in scripts for case in script.cases]
+    items = enumerate(cases)
+
+    def keep(number: int, result: CaseResult | Lost) -> None:
+        case, script = cases[number], scripts[of[number]]
+        if isinstance(result, Lost):
+            result = CaseResult(id=case.id, title=case.title, verdict="crashed", steps=0, reason=result.words, lost=True)
+        found[number] = msgspec.structs.replace(result, file=script.path, line=script.lines.get(case.id))
+        if on_case is not None:
+            on_case(found[number])
+
     try:
         if pool is None and jobs <= 1:
             runner = CaseRunner(implementation_factory, oracle_factory, profile_override, call_seconds)
@@ -75,17 +87,16 @@ def replay(
             working: Pool[tuple[int, ScriptCase], CaseResult] = pool(runner) if pool is not None else Processes(runner, jobs)
             from_pool = answers_of(working, items)
             answers = from_pool
-        for (number, case), result in answers:
-            if isinstance(result, Lost):
-                raise WorkersDied(f"case {case.id} is lost: {result.words}")
-            result = msgspec.structs.replace(result, file=scripts[of[number]].path, line=scripts[of[number]].lines.get(case.id))
-            found[number] = result
-            if on_case is not None:
-                on_case(result)
+        for (number, _), result in answers:
+            keep(number, result)
     except KeyboardInterrupt:
         interrupted = True
-    except Failed as error:
-        raise WorkersDied(str(error)) from error
+    except (WorkersDied, Failed) as error:
+        for number in range(len(cases)):
+            if number not in found:
+                keep(number, Lost(str(error)))
+    if found and all(case.lost for case in found.values()):
+        raise WorkersDied(f"no case has a result: {found[min(found)].reason}")
     return ReplayResult.of(
         implementation.name,
         [found[number] for number in sorted(found)],

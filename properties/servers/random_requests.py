@@ -417,7 +417,7 @@ def check_servers(
     interrupted = False
     implementation = implementation_factory()
     for server in servers:
-        title = f"random requests in {examples} runs"
+        title = "random requests"
         check = _Check(server.staging, implementation_factory, oracle_factory, server.profile, partial(on_run, server.name))
         unable = cannot_boot(capabilities_of(implementation), server.profile)
         try:

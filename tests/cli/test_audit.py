@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,8 @@ from sendright.cli import accept as accepting
 from sendright.cli import audit as auditing
 from sendright.cli.main import main
 from sendright.model.proof.processes import greeting
+from sendright.properties.audit import many
+from sendright.properties.audit.audit import audit_group
 
 REAL = SHARED / "samples"
 
@@ -71,6 +74,34 @@ def test_several_hosts_and_one_that_cannot_be_read(planted: Path, clean: Path, t
     assert "a directory; name the files in it" in streams.err
     assert audit(clean, planted, "-j", 2) == 1
     assert audit(planted, tmp_path / "none.json") == 1
+
+
+def _dies(group: many.Group, questions: tuple[()], report: str) -> many.AuditedGroup:
+    """Kills its process over a log of this name."""
+    if group[0].path.endswith("deadly.json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return audit_group(group, questions)
+
+
+def test_a_log_over_which_every_process_dies_costs_only_itself(
+    planted: Path, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(many, "_work", _dies)
+    deadly = tmp_path / "deadly.json"
+    deadly.write_bytes(clean.read_bytes())
+    assert audit(clean, deadly, "-j", 2, "--json") == 3
+    streams = capsys.readouterr()
+    result = json.loads(streams.out)
+    assert (result["verdict"], result["groups"][0]["lost"], result["groups"][1]["lost"]) == ("UNDETERMINED", False, True)
+    assert result["groups"][0]["records"] > 2_000
+    [line] = streams.err.splitlines()
+    assert "deadly.json: the processes that worked on it died, the last one with SIGKILL" in line
+    assert audit(planted, deadly, "-j", 2) == 1, "what was found is found"
+    assert "deadly.json: the processes that worked on it died" in capsys.readouterr().err
+    assert audit(deadly, deadly.with_name("x-deadly.json"), "-j", 2) == 3
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert len(streams.err.splitlines()) == 1
 
 
 def test_logs_of_one_host_are_read_together(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

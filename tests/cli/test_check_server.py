@@ -34,6 +34,20 @@ def test_a_leak_is_reported_as_any_counterexample(capsys: pytest.CaptureFixture[
     assert json.loads((tmp_path / "run.json").read_text())["violations"][0]["kind"] == "discipline"
 
 
+def test_an_accepted_leak_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["check-server", LEAKS, "--server", "forgets", "--examples", "20", "-q"]
+    assert main([*command, "--sarif", "found.sarif"]) == 1
+    assert main(["accept", "found.sarif", "--baseline", "b.toml", "--by", "Ann", "--why", "known", "--until", "9999-12-31"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--baseline", "b.toml"]) == 0
+    assert capsys.readouterr().out.startswith("ACCEPTED: ")
+    assert main([*command, "--seed", "5", "--examples", "30", "--baseline", "b.toml"]) == 0, "the fingerprint doesn't depend on the runs"
+    assert main(["check-server", LEAKS, "--examples", "20", "-q", "--baseline", "b.toml", "--json"]) == 1, "the other servers' findings are new"
+    capsys.readouterr()
+    assert main([*command, "--baseline", "b.toml", "--html", "b.toml"]) == 2
+    assert "--html: b.toml is read by this command" in capsys.readouterr().err
+
+
 def test_a_server_in_order_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-server", LEAKS, "--server", "mended", "--examples", "12", "--acts", "10", "-q"]) == 0
     assert "PASSED: 1 case passed" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.places import TESTS
 from support.report_runs import failing_check, hostile_check, proof_result, replay_result
 
 from sendright.cli import accept as accepting
@@ -252,6 +253,38 @@ def test_pyproject_has_defaults_and_the_command_line_wins(arguments: dict[str, A
     assert (arguments["profile"].name, arguments["examples"], arguments["max_seconds"], arguments["seed"]) == ("osf", 7, 120.0, 3)
     assert main(["check", "--examples", "9", "--profile", "xnu"]) == 0
     assert (arguments["profile"].name, arguments["examples"]) == ("xnu", 9)
+
+
+LOG = str(TESTS / "recordings" / "eslogger.jsonl")
+SCRIPT = str(TESTS / "scripts" / "rights_and_messages.json")
+FORMED = {
+    "check": ["check", "-n", "1", "--steps", "2", "--quiet", "--no-database"],
+    "replay": ["replay", SCRIPT, "--quiet"],
+    "prove": ["prove", "--call", "mach_task_self", "--invariant", "1", "-j", "1", "--quiet"],
+    "audit": ["audit", LOG, "--quiet", "--fail-on", "error"],
+}
+
+
+@pytest.mark.parametrize("command", FORMED)
+def test_a_typed_form_wins_over_the_file(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure('[tool.sendright]\nformat = "markdown"\n')
+    for typed, is_json in ([], False), (["--json"], True), (["--format", "json"], True), (["--format", "text"], False):
+        assert main([*FORMED[command], *typed]) == 0
+        assert capsys.readouterr().out.startswith("{") == is_json
+    assert main([*FORMED[command], "--json", "--format", "markdown"]) == 2
+    assert "--json: --format asks for markdown" in capsys.readouterr().err
+    configure("[tool.sendright]\njson = true\n")
+    for typed, begins in ([], "{"), (["--format", "markdown"], "#"):
+        assert main([*FORMED[command], *typed]) == 0
+        assert capsys.readouterr().out.startswith(begins)
+    assert main([*FORMED[command], "--format", "text"]) == 0
+    assert capsys.readouterr().out[0] not in "{#"
+
+
+def test_a_form_of_logs_in_the_file_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    configure('[tool.sendright.audit]\nformat = "lsmp"\n')
+    assert main([*FORMED["audit"], "--json"]) == 2
+    assert "lsmp" in capsys.readouterr().err, "the log is read in that form"
 
 
 def test_where_defaults_come_from(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from support.exported import failing, growing
 from support.places import ROOT, TESTS
 
 from sendright.cli.main import main
+from sendright.mach.kernel.bases import forget_base
+from sendright.mach.kernel.profiles import PROFILES
 from sendright.properties.scripts.export import script_of
 from sendright.reports.write import trace_text, write_text
 
@@ -70,11 +72,22 @@ def test_scripts_witnesses_and_exported_traces_are_read(trace: Path, tmp_path: P
     assert len(json.loads(capsys.readouterr().out)["states"]) > 2
 
 
-def test_another_profile_makes_another_program(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_profile_makes_another_program(
+    trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["export", str(trace), "--to", "c"]) == 0
     assert "#include <mach/mach.h>" in capsys.readouterr().out
     assert main(["export", str(trace), "--to", "c", "--profile", "gnumach"]) == 0
-    assert '#include "mig/mach_port.h"' in capsys.readouterr().out
+    own = capsys.readouterr().out
+    assert '#include "mig/mach_port.h"' in own
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text('name = "small-export"\nbased_on = "gnumach"\n')
+    try:
+        assert main(["export", str(trace), "--to", "c", "--profile", "small.toml"]) == 0
+        assert capsys.readouterr().out.replace("small-export", "gnumach") == own
+    finally:
+        PROFILES.pop("small-export", None)
+        forget_base("small-export")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +109,8 @@ def test_another_profile_makes_another_program(trace: Path, capsys: pytest.Captu
         (["{junk}", "--to", "itf"], "not JSON"),
         (["{list}", "--to", "itf"], "not recorded runs"),
         (["{none}", "--to", "itf"], "none.json: has no runs"),
-        (["{odd}", "--to", "itf"], "odd.json: run 1: call 2: odd raised ValueError: no call is named 'odd'"),
+        (["{odd}", "--to", "itf"], "odd.json: run 1: call 2: unknown call 'odd' (sendright calls lists all)"),
+        (["{text}", "--to", "c"], "text.json: run 1: call 2: mach_port_type: the argument name is 'x', not a number"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], words: str, trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,10 +118,12 @@ def test_bad_input_is_one_line(arguments: list[str], words: str, trace: Path, tm
     places["junk"].write_text("{")
     places["list"].write_text("[1]")
     result = {"code": 0, "outputs": {"port": 4}}
-    steps = [{"task": 0, "call": {"name": name, "arguments": {}}, "result": result} for name in ("mach_task_self", "odd")]
-    places |= {"none": tmp_path / "none.json", "odd": tmp_path / "odd.json"}
+    places |= {"none": tmp_path / "none.json", "odd": tmp_path / "odd.json", "text": tmp_path / "text.json"}
     places["none"].write_text("[]")
-    places["odd"].write_text(json.dumps([{"profile": "manual", "urefs_max": 4, "queue_limit": 2, "queue_limit_max": 3, "pages": 2, "steps": steps}]))
+    limits = {"profile": "manual", "urefs_max": 4, "queue_limit": 2, "queue_limit_max": 3, "pages": 2}
+    for place, last in ("odd", {"name": "odd", "arguments": {}}), ("text", {"name": "mach_port_type", "arguments": {"task": 4, "name": "x"}}):
+        steps = [{"task": 0, "call": call, "result": result} for call in ({"name": "mach_task_self", "arguments": {}}, last)]
+        places[place].write_text(json.dumps([limits | {"steps": steps}]))
     assert main(["export", *(argument.format(**places) for argument in arguments)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.policies import EXAMPLES
@@ -11,6 +13,8 @@ from support.report_runs import MOVE_TO_CHILD, run
 
 from sendright.cli.main import main
 from sendright.impl.reference import ReferenceKernel
+from sendright.model.proof import policy as proofs
+from sendright.model.proof.processes.workers import Lost
 from sendright.reports.write import trace_text, write_text
 
 CLIENTS = str(EXAMPLES / "clients.toml")
@@ -52,6 +56,43 @@ def test_a_run_that_breaks_the_policy(capsys: pytest.CaptureFixture[str], named:
     assert main(["policy", named, "--trace", trace, "--json"]) == 1
     data = json.loads(capsys.readouterr().out)
     assert data["runs"][0]["broken"]["step"] == 5
+
+
+def test_a_lost_case_is_told_and_the_others_are_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = proofs._run
+
+    def run(*arguments: Any) -> Iterator[Any]:
+        for number, (part, found) in enumerate(runs(*arguments)):
+            yield part, found if number else Lost("the processes that worked on it died, the last one with SIGKILL")
+
+    monkeypatch.setattr(proofs, "_run", run)
+    assert main(["policy", CLIENTS, "--call", "mach_port_type", "--no-cache", "-j", "1", "-q", "--json"]) == 3
+    data = json.loads(capsys.readouterr().out)
+    assert [one["verdict"] for one in data["obligations"]].count("PROVED") == 3
+    [finding] = data["findings"]
+    assert (finding["fingerprint"], data["verdict"]) == (None, "CRASHED")
+    assert finding["words"] == "all"
+    assert data["broken"][0]["scope"] == "not decided: the processes that worked on it died, the last one with SIGKILL"
+
+
+def test_an_accepted_finding_is_no_failure(
+    capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["policy", named, "--trace", trace, "--sarif", "found.sarif"]
+    assert main(command) == 1
+    assert main(["accept", "found.sarif", "--baseline", "b.toml", "--by", "Ann", "--why", "known", "--until", "9999-12-31"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--baseline", "b.toml"]) == 0
+    assert capsys.readouterr().out.startswith("ACCEPTED: ")
+    assert main(["policy", CLIENTS, "--call", "mach_port_type", "--no-cache", "-j", "1", "-q", "--baseline", "b.toml", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["verdict"], len(data["baseline"]["unused"])) == ("PROVED", 1)
+    assert main([*command, "--baseline", "b.toml", "--html", "b.toml"]) == 2
+    assert "--html: b.toml is read by this command" in capsys.readouterr().err
+    assert main([*command, "--baseline", "none.toml"]) == 2
+    assert "--baseline: none.toml: " in capsys.readouterr().err
 
 
 def test_states_and_scripts(capsys: pytest.CaptureFixture[str], named: str, trace: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sendright.mach.kernel.profiles import PROFILES
 from sendright.properties.scripts.export import script_of
 
 KERNELS = """
-import sys, time
+import os, signal, sys, time
 from sendright.impl.reference import ReferenceKernel
 
 class Noisy(ReferenceKernel):
@@ -30,6 +30,12 @@ class Crashing(ReferenceKernel):
     def call(self, task, call):
         if call.name == "mach_port_allocate":
             raise RuntimeError("double fault\\nat 0x0")
+        return super().call(task, call)
+
+class Deadly(ReferenceKernel):
+    def call(self, task, call):
+        if call.name == "mach_port_allocate":
+            os.kill(os.getppid(), signal.SIGKILL)  # it has a process of its own
         return super().call(task, call)
 
 class Slow(ReferenceKernel):
@@ -103,6 +109,26 @@ def test_a_crash_names_its_step_and_leaves_a_report(capsys: pytest.CaptureFixtur
     assert (data["cases"][0]["verdict"], data["cases"][0]["step"], data["cases"][0]["call"]) == ("crashed", 2, "mach_port_allocate")
     assert "double fault" in Path("sendright-report/report.html").read_text()
     assert ET.parse("sendright-report/junit.xml").find(".//error") is not None
+
+
+def test_a_case_over_which_every_process_dies_costs_only_itself(capsys: pytest.CaptureFixture[str], script: str) -> None:
+    own = {"as": "A", "call": "mach_task_self", "args": {}}
+    cases = [{"id": f"own {number}", "steps": [own]} for number in range(4)]
+    Path("own.json").write_text(json.dumps({"format": "mach-cases/1", "profile": "manual", "cases": cases}))
+    data = replayed(capsys, 3, script, "own.json", "-j", "2", "--sut", "odd_kernels:Deadly")
+    assert (data["verdict"], data["passed"], data["crashed"]) == ("CRASHED", 4, 1)
+    assert [case["verdict"] for case in data["cases"]] == ["crashed", *["passed"] * 4]
+    (finding,) = data["findings"]
+    assert (finding["rule"], finding["fingerprint"]) == ("replay/lost", None), "nobody can accept that a case has no result"
+    assert finding["words"] == "the processes that worked on it died, the last one with SIGKILL"
+    assert {Path(path).name for path in data["reports"]} >= {"report.html", "junit.xml", "report.sarif"}
+    wrong = {"id": "wrong", "steps": [own | {"expect": {"ret": "KERN_FAILURE"}}]}
+    Path("own.json").write_text(json.dumps({"format": "mach-cases/1", "profile": "manual", "cases": [wrong]}))
+    assert replayed(capsys, 1, script, "own.json", "-j", "2", "--sut", "odd_kernels:Deadly")["failed"] == 1, "what was found is found"
+    assert main(["replay", script, script, "-j", "2", "--sut", "odd_kernels:Deadly"]) == 3
+    streams = capsys.readouterr()
+    assert (streams.out, len(streams.err.splitlines())) == ("", 1)
+    assert "no case has a result: the processes that worked on it died" in streams.err
 
 
 def test_standard_output_is_for_the_result(capsys: pytest.CaptureFixture[str], script: str) -> None:

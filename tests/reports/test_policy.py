@@ -2,21 +2,27 @@
 
 import io
 import json
+from datetime import date
 
 import msgspec
 from rich.console import Console
 from support.report_runs import MOVE_TO_CHILD, run
 
 from sendright.impl.reference import ReferenceKernel
+from sendright.mach.results.baselines import Accepted, Baseline
 from sendright.mach.results.checks import Obligation
 from sendright.mach.results.counterexamples import Counterexample
 from sendright.mach.results.policies import BrokenCase, CheckedRun, MissingEdge, PolicyBreak, PolicyHop, PolicyResult
 from sendright.mach.results.verdicts import Verdict
+from sendright.reports.baseline import with_baseline
+from sendright.reports.findings import findings
+from sendright.reports.fingerprints import fingerprint
 from sendright.reports.html import page
 from sendright.reports.junit import junit
 from sendright.reports.policy import SHOWN, terminal
 from sendright.reports.rerun import Rerun
 from sendright.reports.sarif import sarif
+from sendright.reports.terminal import terminal as whole
 from sendright.reports.write import _files
 
 CASE = "KERN_SUCCESS/the message is queued"
@@ -52,6 +58,26 @@ def test_what_breaks_the_policy_comes_with_what_is_missing() -> None:
     assert ", 1 refuted, " in text
     assert f"deliver breaks the policy: {CASE} (mach_msg_send)\n    who sends to whom; looked for in 2 tasks\n    missing: b may send to a" in text
     assert text.count('[[allow]] who = "b"') == 1
+
+
+def test_a_lost_case_can_not_be_accepted() -> None:
+    [finding] = findings(result(Verdict.CRASHED, broken(Verdict.CRASHED)))
+    assert not finding.acceptable
+    assert findings(result(Verdict.UNDETERMINED, broken(Verdict.UNDETERMINED)))[0].acceptable
+    assert ", 1 lost, " in text_of(result(Verdict.CRASHED, broken(Verdict.CRASHED)))
+
+
+def test_what_is_accepted_is_told() -> None:
+    known = result(Verdict.REFUTED, broken(Verdict.REFUTED))
+    [finding] = findings(known)
+    baseline = Baseline(file="b.toml", entries=(Accepted(fingerprint=fingerprint(finding), by="Ann", why="known", until="2030-01-01"),))
+    accepted = with_baseline(known, baseline, "policy", date(2026, 6, 15))
+    assert accepted.verdict is Verdict.ACCEPTED
+    console = Console(file=io.StringIO(), width=200, markup=False, highlight=False)
+    console.print(whole(accepted, 200))
+    assert "Baseline b.toml: 1 accepted" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "The baseline accepts the one finding" in page(accepted, Rerun())
+    assert "<failure" not in junit(accepted)
 
 
 def example() -> Counterexample:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -213,6 +213,8 @@ def result_of(future: Future[Any], gone: Lost) -> Any:
         return gone
     except OtherSendright as error:
         return Lost(str(error))
+    except BrokenExecutor as error:
+        return Lost(" ".join(str(error).split()))
     except ImportError as error:
         return Lost(f"a Dask worker can't work on it: {' '.join(str(error).split())} (install sendright for the workers)")
     except Exception as error:

@@ -10,8 +10,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,8 +27,8 @@ from sendright.model.proof.processes import greeting
 from sendright.model.proof.processes.cluster import Watch, connected
 from sendright.model.proof.processes.greeting import NoCluster
 from sendright.properties.audit import many
-from sendright.properties.audit.audit import Log
-from sendright.properties.audit.many import Group, WorkersDied, audit_logs
+from sendright.properties.audit.audit import Log, audit_group
+from sendright.properties.audit.many import Group, audit_logs
 
 HOSTS = 4
 
@@ -106,15 +108,61 @@ def test_a_process_that_is_killed_takes_nothing_along(groups: list[Group], expec
     assert timeless(result) == expected
 
 
-def _dies(group: Group, questions: object, report: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _dies(group: Group, questions: tuple[()], report: str) -> many.AuditedGroup:
+    """Kills its process over the log of host 2."""
+    if group[0].path.endswith("host-2.json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return audit_group(group, questions)
 
 
-@pytest.mark.heavy
-def test_a_group_on_which_every_process_dies(groups: list[Group], monkeypatch: pytest.MonkeyPatch) -> None:
+def without_host_2(result: AuditResult, expected: AuditResult) -> str:
+    """That ``result`` has all but what is of host 2, which is lost; why it is."""
+    found = timeless(result)
+    assert found.groups[2].lost
+    assert found.lost
+    assert [*found.groups[:2], found.groups[3]] == [*expected.groups[:2], expected.groups[3]]
+    assert found.findings == tuple(finding for finding in expected.findings if finding.group != 2)
+    [words] = found.groups[2].refused
+    return words
+
+
+def test_a_group_on_which_every_process_dies(groups: list[Group], expected: AuditResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many, "_work", _dies)
-    with pytest.raises(WorkersDied, match="every process that worked on it died"):
-        audit_logs(groups[:2], jobs=2)
+    words = without_host_2(audit_logs(groups, jobs=2), expected)
+    assert words == f"{groups[2][0].path}: the processes that worked on it died, the last one with SIGKILL (is there enough memory?)"
+
+
+def test_a_process_of_an_executor_dies(groups: list[Group], expected: AuditResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "_work", _dies)
+    with ProcessPoolExecutor(1, get_context("fork")) as executor:
+        result = audit_logs(groups, executor=executor)
+    assert [group.lost for group in result.groups[2:]] == [True, True], "the executor is broken from then on"
+    assert timeless(result).groups[:2] == expected.groups[:2]
+    assert "terminated abruptly" in result.groups[2].refused[0]
+
+
+def test_a_cluster_that_is_gone_takes_along_only_what_was_not_done(groups: list[Group]) -> None:
+    done: list[bool] = []
+
+    def problem(something_was_done: bool) -> str | None:
+        done.append(something_was_done)
+        return "the cluster is gone" if something_was_done else None
+
+    hangs = threading.Event()
+
+    class Half(ThreadPoolExecutor):
+        """It does the first thing only."""
+
+        def submit(self, *arguments: Any, **more: Any) -> Any:
+            return super().submit(*arguments, **more) if self._work_queue.empty() and not self._threads else super().submit(hangs.wait)
+
+    with Half(4) as executor:
+        result = audit_logs(groups[:2], executor=executor, problem=problem)
+        hangs.set()
+    assert (result.verdict, result.lost) == (Verdict.UNDETERMINED, True)
+    assert [group.lost for group in result.groups] == [False, True]
+    assert result.groups[0].records > 0
+    assert result.groups[1].refused == (f"{groups[1][0].path}: the cluster is gone",)
 
 
 # ---- a cluster

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sendright.model.proof.processes.cluster import Cluster
 from sendright.model.proof.processes.workers import Lost
+from sendright.properties.distribution import cluster_pool
+from sendright.properties.distribution.cluster_pool import ClusterPool
 from sendright.properties.distribution.pool import AHEAD, Failed, Processes, answers_of
+from sendright.properties.distribution.there import Refused
 
 
 def doubling() -> Callable[[int], int]:
@@ -41,6 +47,21 @@ def dying() -> Callable[[int], int]:
         return number
 
     return work
+
+
+def test_only_the_item_is_lost_whose_program_died_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(version: str, roots: object, setting: bytes, item: bytes) -> bytes:
+        number = pickle.loads(item)
+        if number == 3:
+            raise Refused("a process of a Dask worker died with status -9")
+        return pickle.dumps((True, 2 * number))
+
+    monkeypatch.setattr(cluster_pool, "work_there", work)
+    with ThreadPoolExecutor(2) as executor:
+        on = Cluster("tcp://there", executor, lambda: True, lambda: 2)
+        found = dict(answers_of(ClusterPool(on, os.getpid), iter(range(6))))  # type: ignore[arg-type]
+    assert found.pop(3) == Lost("a process of a Dask worker died with status -9")
+    assert found == {number: 2 * number for number in (0, 1, 2, 4, 5)}
 
 
 def test_only_what_kills_is_lost() -> None:

@@ -9,9 +9,12 @@ from sendright.mach.abi.rights import Disposition, SlotKind
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import MANUAL
+from sendright.mach.signatures import OWN_CALLS, SIGNATURES
 from sendright.mach.state.snapshot import Entry, Slot
 from sendright.mach.state.trace import Step, Trace
 from sendright.model.execution.oracle import Oracle
+from sendright.model.language.sequences import _DECLARED
+from sendright.properties.provenance.call_flows import _FLOWS, ADDED_FLOWS
 from sendright.properties.provenance.derivation import unexplained
 from sendright.properties.runs.judged_run import JudgedRun
 
@@ -88,3 +91,24 @@ def test_a_right_to_a_port_that_dies_in_the_same_call() -> None:
     body = Slot("message", next(change.slot.owner for change in step.changes if change.slot.where == "message" and change.after.kind), 0)
     assert Entry(SlotKind.DEAD_NAME) in [change.after for change in step.changes if change.slot == body]
     assert unexplained(ran.run.trace()) == ()
+
+
+def test_another_call_that_sends_and_receives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call does with messages is read from its signature, not from its name."""
+    ran = Ran()
+    assert ran.both(port=ran.does("mach_reply_port").outputs["port"]).code == ReturnCode.MACH_RCV_TIMED_OUT
+    monkeypatch.setitem(SIGNATURES, "mach_msg_too", msgspec.structs.replace(SIGNATURES["mach_msg"], name="mach_msg_too"))
+    monkeypatch.setitem(_DECLARED, ("mach_msg_too", False), _DECLARED["mach_msg", False])
+    monkeypatch.setitem(ADDED_FLOWS, "mach_msg_too", _FLOWS["mach_msg"])
+
+    def renamed(trace: Trace) -> Trace:
+        steps = [msgspec.structs.replace(step, call="mach_msg_too") if step.call == "mach_msg" else step for step in trace.steps]
+        return msgspec.structs.replace(trace, steps=tuple(steps))
+
+    assert unexplained(renamed(ran.run.trace())) == ()
+    assert len(unexplained(renamed(ran.with_kernels_tokens()))) == 1
+
+
+def test_what_sends_and_what_receives() -> None:
+    assert [name for name in OWN_CALLS if SIGNATURES[name].sends_message] == ["mach_msg_send", "mach_msg"]
+    assert [name for name in OWN_CALLS if SIGNATURES[name].receives_message] == ["mach_msg_receive", "mach_msg"]

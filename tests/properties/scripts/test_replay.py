@@ -22,8 +22,10 @@ from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, PROFILES, Profi
 from sendright.mach.results.checks import CaseResult, ReplayResult
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Snapshot
-from sendright.properties.scripts.load import Script, load_script, parse_script
-from sendright.properties.scripts.replay import replay
+from sendright.properties.distribution.pool import WorkersDied
+from sendright.properties.scripts.load import Script, ScriptCase, load_script, parse_script
+from sendright.properties.scripts.replay import CaseRunner, replay
+from sendright.reports.findings import findings
 
 OWN_SCRIPTS = sorted((ROOT / "tests" / "scripts").glob("*.json"))
 
@@ -44,6 +46,41 @@ def script(*cases: list[dict[str, Any]], profile: str = "manual", **more: Any) -
 def run(*steps: dict[str, Any], kernel: Callable[[], ReferenceKernel] = ReferenceKernel, **more: Any) -> CaseResult:
     result = replay([script(list(steps), **more)], kernel, SecondKernel, call_seconds=0.5)
     return result.cases[0]
+
+
+class GonePool:
+    """A pool that runs one case. Then it is gone."""
+
+    room = busy = 1
+
+    def __init__(self, runner: CaseRunner) -> None:
+        self.work = runner()
+        self.items: list[tuple[int, ScriptCase]] = []
+
+    def give(self, item: tuple[int, ScriptCase]) -> None:
+        self.items.append(item)
+        self.room = 0
+
+    def answers(self) -> list[tuple[tuple[int, ScriptCase], CaseResult]]:
+        if self.items[0][0] > 0:
+            raise WorkersDied("the pool is gone")
+        self.room = 1
+        return [(item, self.work(item)) for item in [self.items.pop()]]
+
+    def end(self) -> None:
+        pass
+
+
+def test_what_was_run_before_the_pool_was_gone_is_kept() -> None:
+    told: list[str] = []
+    result = replay(
+        [script([ALLOCATE], [ALLOCATE], [ALLOCATE])], ReferenceKernel, SecondKernel, on_case=lambda case: told.append(case.id), pool=GonePool
+    )
+    assert [(case.verdict, case.lost) for case in result.cases] == [("passed", False), ("crashed", True), ("crashed", True)]
+    assert [case.reason for case in result.cases[1:]] == ["the pool is gone"] * 2
+    assert (result.verdict, result.passed, result.crashed) == (Verdict.CRASHED, 1, 2)
+    assert told == ["case 0", "case 1", "case 2"]
+    assert {finding.acceptable for finding in findings(result)} == {False}
 
 
 @pytest.mark.parametrize("path", OWN_SCRIPTS, ids=lambda path: path.stem)
