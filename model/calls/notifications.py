@@ -225,6 +225,7 @@ def rescue(k: Context, of: Port, *, notification: Message, reaches: Function[Por
 
     # RIGHTS
     def die(after: After) -> None:
+        transit.assume(after)
         release(after, lambda slot: slot == limbo, lambda port: port == of)
 
     def send(after: After) -> None:

@@ -44,7 +44,7 @@ def faults(rule: Rule, profile: Profile) -> Iterator[tuple[str, str]]:
     if ids != [case.id for case in others]:
         yield "all cases", "made again, it has other cases"
         return
-    own, required, argued = _inputs(k), rule.requires(k), list[Term]()
+    own, required, own_argued = _inputs(k), rule.requires(k), dict[str, list[Term]]()
     if not _same(required, rule.requires(again)):
         yield "all cases", "made again, it requires something else"
     bound = _bound_in(required)
@@ -60,9 +60,9 @@ def faults(rule: Rule, profile: Profile) -> Iterator[tuple[str, str]]:
         yield from ((case.id, f"{name} is read otherwise than its updates say") for name in _read_otherwise(after))
         bound |= _bound_in([*_said(case), *_done(after)])
         yield from ((case.id, f"it speaks of {name}, and the rule has no such input") for name in sorted(_unknown(k, case, after)))
-        argued += [assumption for reason in after.argued for assumption in reason.assumptions]
+        own_argued[case.id] = [assumption for reason in after.argued for assumption in reason.assumptions]
     for case in cases:
-        yield from ((case.id, f"it applies when the kernel likes: {name}") for name in _whims(k, case, argued))
+        yield from ((case.id, f"it applies when the kernel likes: {name}") for name in _whims(k, case, own_argued[case.id]))
     yield from (("all cases", f"the input {name} has the name of a variable that a formula binds") for name, _ in own & bound.keys())
 
 
@@ -171,7 +171,9 @@ def _of_specification() -> dict[int, z3.FuncDeclRef]:
 
 
 def _whims(k: Context, case: Case, argued: list[Term]) -> Iterator[str]:
-    """The choices on which it depends whether the case applies: without a shortage, and with no reason ``argued``."""
+    """The choices on which it depends whether the case applies: without a shortage, and with no reason that the case
+    itself has ``argued``.
+    """
     for name in k.rule.choices:
         choice = k.constants[name]
         if speaks_of(case.when, choice) and not any(speaks_of(assumption, choice) for assumption in argued):

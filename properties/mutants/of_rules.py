@@ -91,7 +91,8 @@ def _parts(mutant: Mutant, profile: Profile, meanings: dict[str, RuleMeaning]) -
         for index, case in enumerate(now):
             if now_assumed != assumed or case not in cases:
                 found.append((2 if case.effect in known else 0, index, ProofTask("case", rule, index)))
-        found += [(1, 0, ProofTask("rule", rule)), (1, 1, ProofTask("sequence", rule))]
+        found.append((1, 0, ProofTask("rule", rule)))
+        found += [(1, 1, ProofTask("follow-up", one)) for one in (rule, "")] if RULES[rule].pending else [(1, 1, ProofTask("sequence", rule))]
         if now_assumed != assumed:
             calls = [rules_of(call, profile) for call in SIGNATURES if profile.serves(call) and rule in rules_of(call, profile)]
             found += [(1, 2, ProofTask("sequence", each)) for each in dict.fromkeys(chain(*calls)) if each != rule]
