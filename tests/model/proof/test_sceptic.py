@@ -225,6 +225,26 @@ def test_a_constant_that_only_looks_like_one_of_the_rules(constant: Term) -> Non
     assert found == {"it applies when the kernel likes: new_page"}
 
 
+@pytest.mark.parametrize(
+    ("rule", "title"),
+    [
+        ("mach_msg_send: deliver", "circular: the message is destroyed"),
+        ("a receive right is rescued", "the requester's port is dead, or on its way to this port: this port dies"),
+    ],
+)
+def test_another_case_assumes_what_this_one_chooses_by(rule: str, title: str) -> None:
+    """Whether a receive right would go in a circle depends on a choice. Each case says itself what that is."""
+    whole = RULES[rule]
+
+    def cases(k: Context) -> Iterator[Case]:
+        for case in whole.cases(k):
+            yield replace(case, effect=lambda after: None) if case.title == title else case
+
+    assert [words for _, words in faults(whole, MANUAL)] == []
+    found = {(case.partition("/")[2], words) for case, words in faults(replace(whole, cases=cases), MANUAL)}
+    assert found == {(title, "it applies when the kernel likes: reaches")}
+
+
 # ---- cases of the wrong types
 
 

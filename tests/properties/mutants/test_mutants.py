@@ -126,6 +126,15 @@ def test_a_proof_of_sequences_notices() -> None:
     assert judged.words.startswith("sequence: CONTINUES/the right will be taken; the right that name names is carried once")
 
 
+@pytest.mark.heavy
+def test_a_proof_of_follow_ups_notices() -> None:
+    """That there is work for a rule is decided by the name of another task than the request's."""
+    unit, used = Unit("sendright.model.calls.notifications", "", "_request_pending"), usage_in({"manual": ["a dead-name request fires"]})
+    judged = by_proof(mutant(unit, "wrong task", used, "k.slot(name)"), MANUAL, 60.0)
+    assert judged.outcome is Outcome.KILLED
+    assert judged.words == "follow-up: no follow-up rule applies; nothing is left to do (follow-up)"
+
+
 def test_what_proofs_leave_open_survives(seen: Usage) -> None:
     """Proofs don't say with which code a call fails."""
     assert by_proof(mutant(VM_WRITE, "other code", seen), MANUAL, 60.0) == Judgement(Outcome.SURVIVED)
