@@ -598,6 +598,5 @@ They run after any rule until nothing is pending, in this order: what a received
 of its right (``ipc_kmsg_copyout_header`` in ``ipc/ipc_kmsg.c`` of XNU 11417); a receive right that isn't redirected
 ends after the send rights, and a name's own request is answered last (``ipc_right_dealloc`` and ``ipc_right_delta`` in
 ``ipc/ipc_right.c`` of all four kernels). A notification to which a release leads has its place in the order of arrival
-reserved, whenever its rule runs. Whether a task's suspensions
-have ended makes no difference to the other rules.
+reserved, whenever its rule runs. Whether a task's suspensions have ended makes no difference to the other rules.
 """

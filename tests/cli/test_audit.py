@@ -250,7 +250,7 @@ def test_a_summary_for_a_pull_request(planted: Path, clean: Path, fingerprints: 
     assert audit(planted, "--format", "markdown", "--baseline", "accepted.toml") == 0
     text = capsys.readouterr().out
     assert text.startswith("### sendright audit: ACCEPTED")
-    assert not [line for line in text.splitlines() if line.startswith("- error")], "what is accepted is no finding to look at"
+    assert not [line for line in text.splitlines() if line.startswith("- error")], "an accepted finding is listed with the errors"
     assert audit(clean, "--format", "markdown") == 0
     assert capsys.readouterr().out.startswith("### sendright audit: PASSED")
     assert audit(clean, "--format", "markdown", "--json") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
@@ -18,11 +19,14 @@ from sendright.mach.kernel.profiles import XNU
 from sendright.mach.results.verdicts import Verdict
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model.execution.oracle import Oracle, broken_by_step, broken_invariants
+from sendright.model.invariants.theorems import DONE_TO_TASK, all_authority
 from sendright.model.language.actions import put_if
-from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context
-from sendright.model.language.sorts import KIND, OBJECT
+from sendright.model.language.rule import RULES, SUSPENSIONS_END, Case, Context, Rule
+from sendright.model.language.sorts import KIND, OBJECT, UNBOUNDED
 from sendright.model.language.state import After
+from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.obligations import ProofTask, decide
+from sendright.model.proof.solver.instantiate import Proof
 from sendright.properties.check import check
 
 LAST = 4
@@ -234,3 +238,32 @@ def test_a_kernel_that_gives_the_right_another_name_agrees() -> None:
     judged.does(SUSPEND, task=LAST)
     assert {name: entry.urefs for name, entry in judged.state().tasks[0].names.items() if name > LAST} == {5: 1, 6: 1, 7: 0}
     judged.run.finish()
+
+
+def not_the_same_for_all_holders(rule: Rule) -> list[str]:
+    """What of invariant 23 isn't proved of ``rule``. Nothing is proved from a contradiction."""
+    k, left = Context(rule, ANY_STATE, XNU), []
+    for name, assumed, claims in all_authority(k):
+        proof = Proof(UNBOUNDED, [*UNBOUNDED.background, *k.assumptions(), *assumed], held_by_any_state(XNU))
+        assert not proof.looks_contradictory()
+        if any(proof.decide(claim) != z3.unsat for claim in claims):
+            left.append(name)
+    return left
+
+
+def test_all_holders_of_a_tasks_port_do_the_same_to_the_task() -> None:
+    """A task_resume that takes back all suspensions if its caller has no right to the resume port breaks invariant 23:
+    for a caller with such a right another case applies, which takes back one.
+    """
+    whole = RULES[RESUME]
+
+    def cases(k: Context) -> Iterator[Case]:
+        def take_back_all(after: After) -> None:
+            after.at("suspend_count")[k.task_behind(k["task"])] = z3.IntVal(0)
+
+        for case in whole.cases(k):
+            yield replace(case, effect=take_back_all) if case.title == "one suspension is taken back" else case
+
+    assert "suspend_count" in DONE_TO_TASK
+    assert [not_the_same_for_all_holders(RULES[rule]) for rule in (SUSPEND, RESUME)] == [[], []]
+    assert not_the_same_for_all_holders(replace(whole, cases=cases)) == ["the same suspend_count"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import time
@@ -416,6 +417,29 @@ class NeverEndsAFinalizer(HangsInAFinalizer):
 @pytest.mark.parametrize("kernel", [HangsInAFinalizer, NeverEndsAFinalizer])
 def test_a_kernel_that_hangs_in_a_finalizer_is_ended(kernel: type[ReferenceKernel]) -> None:
     case = replay([script([ALLOCATE, NAMES, MAKE_SEND])], kernel, SecondKernel, call_seconds=0.2).cases[0]
+    assert (case.verdict, case.seen) == ("crashed", "mach_port_names did not end within 0.2 s")
+
+
+class HangsInACollection(HangsInAFinalizer):
+    """As Hypothesis does, something looks at each garbage collection. Python drops what it raises."""
+
+    def misbehave(self) -> Any:
+        gc.callbacks.append(slow_look)
+        try:
+            gc.collect()
+            while True:
+                pass
+        finally:
+            gc.callbacks.remove(slow_look)
+
+
+def slow_look(phase: str, info: dict[str, int]) -> None:
+    time.sleep(0.3)
+
+
+def test_a_kernel_that_hangs_after_a_slow_garbage_collection_is_ended() -> None:
+    """The time limit rings in the collection, and again after it. Nothing is dropped: that would be a warning here."""
+    case = replay([script([ALLOCATE, NAMES, MAKE_SEND])], HangsInACollection, SecondKernel, call_seconds=0.2).cases[0]
     assert (case.verdict, case.seen) == ("crashed", "mach_port_names did not end within 0.2 s")
 
 
