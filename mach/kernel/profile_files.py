@@ -17,7 +17,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from functools import cache, partial
 from hashlib import sha256
@@ -30,7 +30,7 @@ from sendright.mach.extensions import Extension, PluginError, tell
 from sendright.mach.kernel.bases import base_of, forget_base, set_base
 from sendright.mach.kernel.profiles import OWN_PROFILES, PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.suggestions import did_you_mean, unknown_call
+from sendright.mach.suggestions import perhaps_meant, unknown_call
 
 SUFFIX = ".toml"
 FILE_LIMIT = 1 << 20
@@ -82,24 +82,19 @@ def profile_from(table: Mapping[str, object]) -> Profile:
     if name.endswith(SUFFIX):
         raise PluginError(f"name: {name!r} ends like a file (leave out {SUFFIX})")
     if not isinstance(based_on, str) or based_on not in PROFILES:
-        raise PluginError(f"based_on: must name a profile{_meant(str(based_on), PROFILES)}: choose one of {', '.join(PROFILES)}")
+        raise PluginError(f"based_on: must name a profile{perhaps_meant(str(based_on), PROFILES)}: choose one of {', '.join(PROFILES)}")
     hints = _switches()
     changed: dict[str, object] = {}
     for key, value in table.items():
         if key == "based_on":
             continue
         if key not in hints:
-            raise PluginError(f"unknown switch {key!r}{_meant(key, [*hints, *_NOT_SWITCHES])} (sendright profiles --json lists the switches)")
+            raise PluginError(f"unknown switch {key!r}{perhaps_meant(key, [*hints, *_NOT_SWITCHES])} (sendright profiles --json lists the switches)")
         changed[key] = _value(key, hints[key], value)
     title = changed.get("title", f"{name}, based on {based_on}")
     profile = msgspec.structs.replace(PROFILES[based_on], **{**changed, "title": title, "based_on": base_of(based_on)})
     _fits(profile)
     return profile
-
-
-def _meant(given: str, known: Iterable[str]) -> str:
-    meant = did_you_mean(given, known)
-    return f" ({meant})" if meant else ""
 
 
 @cache
@@ -161,7 +156,7 @@ def _wrong(hint: Any, value: object, error: Exception) -> str:
     given = [each for each in _flat(value) if isinstance(each, str) and each not in members]
     if members and given:
         choice = ", ".join(members) if len(members) <= 12 else "its values"
-        return f"{given[0]!r} is none of {choice}{_meant(given[0], members)}"
+        return f"{given[0]!r} is none of {choice}{perhaps_meant(given[0], members)}"
     return words[:1].lower() + words[1:]
 
 
@@ -185,7 +180,7 @@ def _fits(profile: Profile) -> None:
     arguments = [f"{call.name}.{argument.name}" for call in SIGNATURES.values() for argument in call.arguments]
     for name in sorted(profile.lacks_arguments):
         if name not in arguments:
-            raise PluginError(f"lacks_arguments: unknown argument {name!r}{_meant(name, arguments)} (write it as call.argument)")
+            raise PluginError(f"lacks_arguments: unknown argument {name!r}{perhaps_meant(name, arguments)} (write it as call.argument)")
     known = PROFILES["manual"].bootstrap_names
     for name in profile.bootstrap_names:
         if name not in known or profile.bootstrap_names.count(name) > 1:

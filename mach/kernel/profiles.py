@@ -7,7 +7,6 @@ The specification's rules and the reference kernel's branches read the profile; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from enum import Enum
 
 import msgspec
@@ -25,6 +24,7 @@ from sendright.mach.abi.rights import (
     exception_mask,
 )
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.suggestions import perhaps_meant
 
 
 class LedgerRule(Enum):
@@ -542,9 +542,7 @@ class UnknownProfile(ValueError):
     """No profile has this name."""
 
     def __init__(self, name: str) -> None:
-        near = get_close_matches(name, PROFILES, 1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
-        super().__init__(f"unknown profile {name!r}{meant}: choose one of {', '.join(PROFILES)}")
+        super().__init__(f"unknown profile {name!r}{perhaps_meant(name, PROFILES)}: choose one of {', '.join(PROFILES)}")
 
 
 def profile_named(name: str) -> Profile:

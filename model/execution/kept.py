@@ -8,7 +8,7 @@ from the very source that runs now. A file that is cut off, changed, outdated or
 terms are compiled again. The folder may be deleted at any time.
 
 Nothing is kept unless a command asks for it (``kept_specification``). Functions whose rules or invariants come from
-elsewhere, such as a plug-in, are never kept.
+elsewhere, such as a plugin, are never kept.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sendright.mach.files import CantRead, read_regular
-from sendright.mach.suggestions import did_you_mean
+from sendright.mach.suggestions import perhaps_meant
 from sendright.model.policy.policy import NEVER_FOR_ANY_TASK, OF_RIGHTS, ROLES, Authority, Edge, Policy, Where, complete
 
 FORMAT = "sendright-policy/1"
@@ -294,5 +294,4 @@ class _Reader:
 
 
 def _near(word: object, known: Iterable[str]) -> str:
-    meant = did_you_mean(repr(str(word)), map(repr, known))
-    return f" ({meant})" if meant else ""
+    return perhaps_meant(repr(str(word)), map(repr, known))

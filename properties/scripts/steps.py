@@ -14,7 +14,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import why_unmodelled_argument
 from sendright.mach.signatures import SIGNATURES, Argument, OutputType, Signature
 from sendright.mach.signatures.widths import value_seen
-from sendright.mach.suggestions import did_you_mean
+from sendright.mach.suggestions import perhaps_meant
 from sendright.properties.scripts.expected import Expectation, output_name, read_expectation
 from sendright.properties.scripts.kernel_spellings import read_kernel_words
 from sendright.properties.scripts.message_options import BOTH, half_meant, read_both_waits
@@ -171,8 +171,8 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: P
     whole = form.call == BOTH and not form.resume
     signature = SIGNATURES.get(half_meant(form.args, profile, words) if whole else form.call)
     if signature is None:
-        meant = did_you_mean(form.call, SIGNATURES, likeness=0.9)  # other calls of Mach have similar names
-        raise NotModelled(f"call {quoted(form.call)} is not modelled{f' ({meant})' if meant else ''}")
+        meant = perhaps_meant(form.call, SIGNATURES, likeness=0.9)  # other calls of Mach have similar names
+        raise NotModelled(f"call {quoted(form.call)} is not modelled{meant}")
     if form.caller == "kernel" or not is_identifier(form.caller):
         raise NotModelled(f"caller {quoted(form.caller)} is not modelled")
     if form.resume:
