@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from sendright.mach.abi.rights import PortObject
 from sendright.mach.abi.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, AuditToken, SecurityToken
+from sendright.mach.state.process import Process
 
 HOST_PORT = 0
 HOST_PRIV_PORT = 1
@@ -63,6 +64,35 @@ def boot_tokens(task: int) -> tuple[SecurityToken, AuditToken]:
         return BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN
     user, group = 500 + task, 20
     return (user, group), (user, user, group, user, group, task + 1, 100000 + task, 1)
+
+
+def boot_process(task: int) -> Process:
+    """The process of a task of the boot state, in kernels that have processes.
+
+    Its ids are those of the task's tokens: real, effective and saved ids are equal. The parent of the first one is the
+    kernel, that of the others is the first one.
+    """
+    (user, group), audit = boot_tokens(task)
+    first = task == BOOTSTRAP_TASK
+    return Process(
+        pid=task + 1,
+        pid_version=audit[-1],
+        parent=0 if first else 1,
+        original_parent=0 if first else 1,
+        real_user=user,
+        effective_user=user,
+        saved_user=user,
+        real_group=group,
+        effective_group=group,
+        saved_group=group,
+        member=user,
+        audit_user=audit[0],
+        session=audit[6],
+    )
+
+
+FIRST_PID_VERSION = 2
+"""The first pid version that fork or exec gives after boot."""
 
 
 WELL_KNOWN_PORTS: dict[str, int] = {

@@ -80,9 +80,13 @@ not yet released.
 INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
 LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
 STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED", "WAITING"])
-WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING"])
-"""What a task waits in: for room, for a message, or stopped between the steps of a creation or of setting a special
-port.
+WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING", "EXECUTING", "BEGINNING", "FOR_CHILD"])
+"""What a task waits in: for room, for a message, between the steps of a creation or of setting a special port, between
+the phases of an exec; as an exec's new task, for its end; for a child that has ended.
+"""
+PROCESS = Enumeration("Process", ["NO_PROCESS", "RUNNING", "SHADOW", "ZOMBIE"])
+"""Whether a process is behind a task: none; one that its pid denotes; one whose pid denotes another task, while an exec
+is under way; or one that has ended with the task, and for which its parent hasn't waited.
 """
 POSSIBLE = Enumeration("SendPossible", ["NOT_ASKED", "DELAYED", "ARMED", "DUE", "FIRED"])
 """What a request on a name is for send-possible: nothing; not yet armed; armed; about to fire; or it has fired, and the
@@ -91,7 +95,7 @@ kernel still has its place in the table of requests.
 PURPOSE = Enumeration("Purpose", [f"PURPOSE_{purpose.name}" for purpose in PortPurpose])
 """What a port was made for."""
 
-NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE, PURPOSE)
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE, PURPOSE, PROCESS)
 
 
 class Sorts:
