@@ -6,6 +6,9 @@ import msgspec
 
 from sendright.mach.abi.tokens import AuditToken, SecurityToken
 
+FIRST_PID = 1
+"""The pid of the first process, which is the parent of orphans."""
+
 NO_MEMBER = -1
 """``cr_gmuid`` of a process that has opted out of the groups that a directory service knows (``KAUTH_UID_NONE``)."""
 
