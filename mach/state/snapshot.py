@@ -424,8 +424,11 @@ _PATH_WORDS: dict[str, str] = {
     "queue": "message {}",
     "body": "descriptor {}",
     "host_ports": "host, special port {}",
+    "zombies": "zombie of task {}",
 }
 """Descriptions of the elements of each collection; for slots the same as ``str(Slot)``."""
+_THING_WORDS = {"tasks": "a live task", "ports": "a live port", "memory": "a page", "zombies": "a zombie"}
+"""What is in each collection."""
 _FIELD_WORDS = {
     "waiting": "call that hasn't ended",
     "held": "right held by its pending call",
@@ -459,7 +462,7 @@ def _words(value: object, path: tuple[str, ...]) -> str:
     if isinstance(value, dict) and "call" in value:
         return f"blocked in {value['call']}"
     if isinstance(value, dict):
-        return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
+        return _THING_WORDS.get(path[-2] if len(path) > 1 else "", str(value))
     if isinstance(value, (list, tuple)) and path[-1] == "queue":
         return f"{len(value)} messages"
     return str(value)

@@ -13,6 +13,7 @@ from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, m
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
+from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
 from sendright.model.language.transition import Transition
 
@@ -184,6 +185,8 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends", "is_service", "is_throttled"), _own_port),
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
+    **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid", *OF_PROCESS), _task),
+    "pid_versions": nowhere,
     "clock": nowhere,
     "content": lambda sight: sight.content,
     "object_made": nowhere,

@@ -16,6 +16,7 @@ import z3
 
 from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import Inheritance, Place, PortObject, SlotKind
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 from sendright.model.language.memo import memoized
 
 Term: TypeAlias = Any
@@ -144,6 +145,9 @@ class Sorts:
         """The second task at boot, in kernels where it is a process's, too."""
         self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
         """A name as a number, as a notification carries it."""
+        self.security_token_of = z3.Function("security_token_of" + tag, *[z3.IntSort()] * SECURITY_TOKEN_WORDS, self.SecurityToken)
+        self.audit_token_of = z3.Function("audit_token_of" + tag, *[z3.IntSort()] * AUDIT_TOKEN_WORDS, self.AuditToken)
+        """The token with these words, in kernels that make a task's tokens of the ids of its process."""
         self.kernel_security_token = self.members["SecurityToken"][0]
         self.kernel_audit_token = self.members["AuditToken"][0]
 

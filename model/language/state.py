@@ -92,7 +92,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive, or to send before that: the requested elements of the trailer"),
     "will_receive": FieldDeclaration(("Task",), "Bool", "waiting to send: the call then receives, with the name, limit and so on of these fields"),
     "will_wait": FieldDeclaration(("Task",), "Bool", "waiting to send, when the call then receives: whether it then waits for a message"),
-    "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation: the child that it made"),
+    "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation or of an exec: the task that it made"),
     "waits_security": FieldDeclaration(("Task",), "SecurityToken", "between the steps of a creation: the security token that the child will get"),
     "waits_audit": FieldDeclaration(("Task",), "AuditToken", "between the steps of a creation: the audit token that the child will get"),
     "waits_host": FieldDeclaration(("Task",), "Port", "between the steps of a creation: the host port that the child will get"),
@@ -112,7 +112,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "real_group": FieldDeclaration(("Task",), "Int", "its real group"),
     "effective_group": FieldDeclaration(("Task",), "Int", "its effective group"),
     "saved_group": FieldDeclaration(("Task",), "Int", "its saved group"),
-    "member": FieldDeclaration(("Task",), "Int", "the user by whose groups it is a member, or NO_MEMBER"),
+    "member_user": FieldDeclaration(("Task",), "Int", "the user by whose groups it is a member, or NO_MEMBER"),
     "audit_user": FieldDeclaration(("Task",), "Int", "its audit user, or UNSET"),
     "session": FieldDeclaration(("Task",), "Int", "its audit session"),
     "has_changed_ids": FieldDeclaration(("Task",), "Bool", "its ids have changed since its image began, or its image changed them"),
@@ -209,6 +209,13 @@ FIELDS: dict[str, FieldDeclaration] = {
     "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", Choice((112,))),
 }
 
+
+OF_PROCESS = (
+    *("process", "pid", "pid_version", "parent_pid", "original_parent", "member_user", "audit_user", "session"),
+    *(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved")),
+    *("has_changed_ids", "is_orphan", "exit_status"),
+)
+"""The fields that say whether a process is behind a task, and who it is."""
 
 _OF_ALL_SYSTEMS = {"Int": z3.IntSort(), "Bool": z3.BoolSort(), **{each.sort.name(): each.sort for each in NUMBERED_ENUMERATIONS}}
 

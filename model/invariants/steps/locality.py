@@ -39,7 +39,7 @@ from sendright.model.language.rule import (
     Context,
 )
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PURPOSE, STAGE, WAIT, Term
-from sendright.model.language.state import FIELDS, State, sort_named
+from sendright.model.language.state import FIELDS, OF_PROCESS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import SUSPENSION, Transition
 
@@ -1057,6 +1057,8 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "waits_host": (
         Reason("the caller begins to wait", lambda t, task: t.begins_to_wait(task, WAIT.CREATING), rules("host_security_create_task_token")),
     ),
+    # the processes behind tasks
+    **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid", *OF_PROCESS, "pid_versions"), ()),
     # slots
     "kind": SLOTS,
     "port": SLOTS,
