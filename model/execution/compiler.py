@@ -448,6 +448,7 @@ class Domain(NamedTuple):
 
 EXISTING_POINTS = {
     "slots": Domain(_DOMAINS["Slot"]),
+    "tasks": Domain(_DOMAINS["Task"]),
     "ports": Domain(_DOMAINS["Port"]),
     "messages": Domain(_DOMAINS["Message"]),
     "known": Domain("fields['known_as']", "known_as"),

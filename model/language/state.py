@@ -38,6 +38,7 @@ from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
     "slots",
+    "tasks",
     "ports",
     "known",
     "messages",

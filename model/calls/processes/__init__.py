@@ -1,1 +1,5 @@
-"""The calls of processes."""
+"""The calls of processes, by subject."""
+
+from sendright.model.calls.processes import lives
+
+__all__ = ["lives"]

@@ -24,7 +24,7 @@ from sendright.model.language.terms import Bool, Function, Int, Object, Port, Ta
 
 _COPIED = (
     *("pid", "pid_version", "parent_pid", "original_parent", "is_orphan", "has_changed_ids"),
-    *("real_user", "effective_user", "saved_user", "real_group", "effective_group", "saved_group", "group_member", "audit_user", "session"),
+    *("real_user", "effective_user", "saved_user", "real_group", "effective_group", "saved_group", "member_user", "audit_user", "session"),
 )
 """What a new process has from the one that it is made from, unless something else is said."""
 LOWEST_PID = -(1 << 31)
@@ -186,7 +186,7 @@ class _Exec:
         if is_set_id:
             user = z3.If(self.owner != UNSET, self.owner, user)
             group = z3.If(self.group != UNSET, self.group, group)
-            after.at("group_member")[new] = z3.If(self.owner != UNSET, z3.IntVal(NO_MEMBER), b.group_member(new))
+            after.at("member_user")[new] = z3.If(self.owner != UNSET, z3.IntVal(NO_MEMBER), b.member_user(new))
         for ids, own in (("user", user), ("group", group)):
             after.at(f"effective_{ids}")[new] = own
             after.at(f"saved_{ids}")[new] = own
