@@ -403,9 +403,10 @@ def end_task(k: Context, after: After, task: Term, sending: Term) -> None:
         return z3.Or(k.sorts.of_task(slot, task), z3.And(sending, k.sorts.slots_of_message(slot, message)))
 
     release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, task)]))
-    lose_memory(after, message, sending)
-    gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
-    after.store_all((message,), gone, sending)
+    if not z3.is_false(sending):
+        lose_memory(after, message, sending)
+        gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
+        after.store_all((message,), gone, sending)
     after.at("wait")[task] = WAIT.NOTHING
     after.at("will_receive")[task] = z3.BoolVal(False)
     after.at("task_life")[task] = LIFE.ENDED

@@ -11,11 +11,10 @@ from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import CREATION_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import GOES_ON_WITH_TASK, Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
@@ -77,7 +76,7 @@ class Sight:
         stands for it, or goes on with its creation.
         """
         b = self.b
-        mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
+        mine = [task == self.x.half_made] if self.x.rule in GOES_ON_WITH_TASK else []
         by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.rights]
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
 

@@ -33,8 +33,7 @@ ANY_CHILD = -1
 STATUS_BITS = 256
 
 MADE = rests_on(
-    xnu="bsd/kern/kern_exec.c: execve, __mac_execve; bsd/kern/kern_fork.c: cloneproc, forkproc, fork_create_child; "
-    "osfmk/kern/ipc_tt.c: ipc_task_init"
+    xnu="bsd/kern/kern_exec.c: execve, __mac_execve; bsd/kern/kern_fork.c: cloneproc, forkproc, fork_create_child; osfmk/kern/ipc_tt.c: ipc_task_init"
 )
 """Of an exec's first phase."""
 NAMED = rests_on(

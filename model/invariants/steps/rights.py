@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.mach.abi.rights import Disposition, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
     CREATION_RESUMED,
+    EXEC_RESUMED,
     TAKE,
 )
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import (
@@ -51,8 +52,8 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
     elif x.rule in ("mach_port_mod_refs", "mach_port_destruct"):
         delta = k["delta"] if x.rule == "mach_port_mod_refs" else k["srdelta"]
         given_up = z3.And(slot == k.slot(k["name"], k.task_behind(k["task"])), delta == -k.urefs_max)
-    elif x.rule == "task_terminate":
-        given_up = v.t == k.task_behind(k["task"])
+    elif x.ends_task:
+        given_up = v.t == x.ended_task
     elif x.rule == "task_resume" and x.case.code is k.profile.resume_at_zero_code:
         given_up = z3.And(holds_resume(x, b, slot), b.suspend_count(k.task_behind(k["task"])) == 0)
 
@@ -160,6 +161,9 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
+    if x.rule in ("fork", EXEC_RESUMED):
+        root = z3.And(a.process(S.holder(v.s)) != PROCESS.NO_PROCESS, a.effective_user(S.holder(v.s)) == 0)
+        given = z3.Or(given, z3.And(v.s == S.place_slot(S.holder(v.s), PLACE.of(Place.HOST)), root, port == v.sorts.host_priv_port))
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
     saved = z3.And(S.is_limbo_slot(v.s), S.rescued(v.s) == port)
     sent_home = z3.And(S.is_body_slot(v.s), a.from_kernel(S.carrying(v.s)), b.kind(S.limbo_slot(port)) == KIND.RECEIVE)
@@ -257,8 +261,8 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         told = z3.And(x.named_receive(v.p), b.context(v.p) == 0)
     elif x.rule == COPY_IN:
         told = z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k["name"], k["space"]))
-    elif x.rule == "task_terminate":
-        told = v.S.space(b.receiver(v.p)) == k.task_behind(k["task"])
+    elif x.ends_task:
+        told = v.S.space(b.receiver(v.p)) == x.ended_task
     guarded = z3.And(b.active(v.p), b.is_guarded(v.p))
     yield "who ends it", forall([v.p], z3.Implies(guarded, z3.Or(z3.And(a.active(v.p), same), told)))
     new = z3.And(b.active(v.p), z3.Not(b.is_guarded(v.p)), a.is_guarded(v.p))

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import HostPort, Place, PortObject
+from sendright.mach.abi.rights import REGISTERED_PLACES, HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.invariants.steps.locality import gives_resume_port, resume_port
+from sendright.model.language.actions import is_kernel_objects
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
@@ -31,7 +32,9 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A new task's space is empty. Its self place holds its own port, its ledger places the ledgers that it draws on,
     the others what its parent's hold.
 
-    If the call sets the child's host port, that is one of the host's two.
+    If the call sets the child's host port, that is one of the host's two. So is the host port of a new process's task.
+    A task of XNU 11417 doesn't inherit its ports for debugging and for resources, and not a right to a kernel object's
+    port where these are told as null.
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
@@ -43,13 +46,17 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
         if place not in x.k.profile.places:
             right = a.empty(slot)
-        elif place is Place.HOST and x.grants_host:
+        elif place is Place.HOST and (x.grants_host or x.rule == "fork"):
             kinds = [z3.And(a.kind(slot) == KIND.SEND, a.object(a.port(slot)) == OBJECT.of(kind)) for kind in (PortObject.HOST, PortObject.HOST_PRIV)]
             right = z3.Or(*kinds)
         elif place in own:
             right = z3.And(a.kind(slot) == KIND.SEND, a.port(slot) == own[place])
+        elif place in (Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY):
+            right = a.empty(slot)
         else:
             right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
+            if x.k.profile.kernel_ports_kept_as_null and place not in (Place.HOST, *REGISTERED_PLACES):
+                right = z3.If(is_kernel_objects(b, source), a.empty(slot), right)
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
         names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in x.k.profile.exception_places]
@@ -78,7 +85,8 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(41, "a terminated task never lives again", of_whole_calls=True)
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
+    """A terminated task stays terminated, no task becomes unmade, and only these tasks end: one that task_terminate names,
+    the caller of exit, and the old task of an exec.
 
     Only task_suspend and task_resume on a task change its suspend count, by one. Where suspensions are held by rights
     to resume ports, they all end when the last right to the task's port has gone, and only then.
@@ -87,10 +95,9 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
     yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))
     ended = z3.BoolVal(False)
-    if x.rule == "task_terminate" and x.case.code is ReturnCode.KERN_SUCCESS:
-        target = x.k.task_behind(x.k["task"])
-        ended = v.t == target
-        yield "the one that was named", a(target) == LIFE.ENDED
+    if x.ends_task:
+        ended = v.t == x.ended_task
+        yield "the one that was named", a(x.ended_task) == LIFE.ENDED
     yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))
     rise = x.after.suspend_count(v.t) - x.before.suspend_count(v.t)
     lives = z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ALIVE)
