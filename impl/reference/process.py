@@ -37,7 +37,9 @@ class Processes:
 
     def task_of(self, pid: int) -> Task | None:
         """The task that ``pid`` denotes, if a process that lives has it. (``proc_find``)"""
-        return next((task for task in self.tasks.values() if task.process is not None and task.process.pid == pid and not task.process.is_shadow), None)
+        return next(
+            (task for task in self.tasks.values() if task.process is not None and task.process.pid == pid and not task.process.is_shadow), None
+        )
 
     def living(self) -> list[Process]:
         """The processes that live."""
