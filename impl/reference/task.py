@@ -26,8 +26,8 @@ class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
     __slots__ = (
-        *("exceptions", "ledgers", "memory", "number", "places", "port", "ports", "process", "space", "steps", "suspend_count"),
-        *("tokens", "waiting"),
+        *("exceptions", "ledgers", "memory", "number", "places", "port", "ports", "privileged", "process", "space", "steps"),
+        *("suspend_count", "tokens", "waiting"),
     )
 
     def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
@@ -45,6 +45,8 @@ class Task:
         """Its special, registered and exception ports; an empty place is absent. The task owns each right."""
         self.exceptions: dict[Place, tuple[int, int]] = {}
         """The behaviour and flavour that go with each exception port, unless both are 0."""
+        self.privileged: set[Place] = set()
+        """The exception places that root has set, maybe to nothing. They outlive a set-id image."""
         self.suspend_count = 0
         """How often it was suspended and not resumed. It makes calls only if this is 0."""
         self.memory = AddressSpace(number)
@@ -73,10 +75,11 @@ class Task:
         self.changed()
         return old
 
-    def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int) -> Right:
-        """Put ``right``, with a behaviour and a flavour, into an exception ``place``. Returns the old right, as
-        ``put`` does.
+    def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int, privileged: bool) -> Right:
+        """Put ``right``, with a behaviour and a flavour, into an exception ``place``; ``privileged`` says whether root
+        does that. Returns the old right, as ``put`` does.
         """
+        (self.privileged.add if privileged else self.privileged.discard)(place)
         self.exceptions.pop(place, None)
         if (behaviour, flavour) != (0, 0):
             self.exceptions[place] = behaviour, flavour

@@ -30,7 +30,7 @@ class _Codes(NamedTuple):
     """The port of that server is dead."""
 
 
-_TRAP = _Codes(*[ReturnCode.KERN_FAILURE] * 4, ReturnCode.KERN_PROTECTION_FAILURE)
+_TRAP = _Codes(ReturnCode.KERN_FAILURE, ReturnCode.KERN_FAILURE, ReturnCode.KERN_FAILURE, ReturnCode.KERN_FAILURE, ReturnCode.KERN_PROTECTION_FAILURE)
 _SYSTEM_CALL = _Codes(ReturnCode.EPERM, ReturnCode.EINVAL, ReturnCode.ESRCH, ReturnCode.EPERM, ReturnCode.EACCES)
 
 

@@ -47,13 +47,13 @@ class ExecCalls(LifeCalls):
         self.set_identity(task, replace(process, pid_version=version, **saved))
 
     def _reset_ports(self, task: Task) -> None:
-        """Let another port stand for the task, and take its exception ports away, so that no one who could control the
-        task before a set-id image can do so after it. (``ipc_task_reset``)
+        """Let another port stand for the task, and take away the exception ports that root hasn't set, so that no one
+        who could control the task before a set-id image can do so after it. (``ipc_task_reset``)
         """
         old = task.port
         task.set_port(self.make_port(PortObject.TASK))
         given_up = [task.put(Place.KERNEL, task.port.make_send())]
-        given_up += [task.put(place, NULL_RIGHT) for place in self.profile.exception_places]
+        given_up += [task.put(place, NULL_RIGHT) for place in self.profile.exception_places if place not in task.privileged]
         self.release(given_up)
         self.end_port(old)
 

@@ -51,7 +51,7 @@ class LifeCalls(TaskCalls):
             if place not in _NEW:
                 right = parent.right_at(place)
                 child.put(place, self.clone_of_users_port(right) if place in _OF_USERS_PORTS else right.clone())
-        child.exceptions = dict(parent.exceptions)
+        child.exceptions, child.privileged = dict(parent.exceptions), set(parent.privileged)
         return child
 
     def exit(self, caller: Task, status: int) -> Result:
