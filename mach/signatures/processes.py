@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures.signature import Argument, Output, Signature
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
