@@ -41,7 +41,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, OF_PROCESS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import SUSPENSION, Transition
+from sendright.model.language.transition import BY_PID, SETS_IDS, SUSPENSION, Transition
 
 TAKES_MESSAGES = "task_terminate"
 """The call that ends another task's wait, and the message with which that task waits."""
@@ -167,9 +167,14 @@ class Touched:
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
             bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
             chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
-        elif self.x.grants_host or self.rule == CREATION_RESUMED:
+        elif self.x.grants_host or self.rule == CREATION_RESUMED or self.rule in SETS_IDS:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)
+
+    @property
+    def giver(self) -> Term:
+        """The task of which the call gives a further port."""
+        return self.k["found"] if self.rule in BY_PID else self.target
 
     @property
     def holder(self) -> Term:
@@ -226,6 +231,8 @@ def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
     """The further ports of a task to which the call may give a right, each with when it does. The first such call makes
     the port.
     """
+    if x.rule in BY_PID and BY_PID[x.rule] is not PortObject.TASK:
+        return {BY_PID[x.rule]: z3.BoolVal(True)}
     if x.rule == "task_suspend" and x.k.profile.resume_ports:
         return {PortObject.TASK_RESUME: z3.BoolVal(True)}
     if x.rule != "task_get_special_port":
@@ -576,8 +583,10 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
     replies = x.creates and not x.stops
     if replies or x.rule in (CREATION_RESUMED, "ledger_create"):
         made.append(a.port(x.reply(0)))
-    if x.rule == "mach_host_self":
+    if x.rule in ("mach_host_self", "task_for_pid"):
         made.append(a.port(x.reply(0)))
+    if x.rule in SETS_IDS:
+        made.append(a.port(S.place_slot(k.caller, PLACE.of(Place.HOST))))
     if gives_resume_port(x):
         made.append(resume_port(x, a))
     elif gives_further_ports(x):
@@ -652,7 +661,13 @@ def _token_given(field: str) -> tuple[Reason, ...]:
         CHILD,
         Reason("the call gives this task its tokens", lambda t, task: z3.And(task == t.target, same(t, task)), rules("host_security_set_task_token")),
         Reason("the stopped creation goes on", lambda t, task: z3.And(task == t.x.half_made, same(t, task)), rules(CREATION_RESUMED)),
+        Reason("the process sets its ids", lambda t, task: task == t.k.caller, rules(*SETS_IDS)),
     )
+
+
+def _id(field: str) -> tuple[Reason, ...]:
+    setting = [call for call, fields in SETS_IDS.items() if field in fields]
+    return (Reason("the process sets it", lambda t, task: task == t.k.caller, rules(*setting)),)
 
 
 def _set_to(argument: str, field: str) -> Reason:
@@ -975,7 +990,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason(
             "the kernel makes this further port of the task",
-            lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
+            lambda t, task, kind: z3.And(task == t.giver, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
             gives_further_ports,
         ),
     ),
@@ -1059,6 +1074,8 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     ),
     # the processes behind tasks
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid", *OF_PROCESS, "pid_versions"), ()),
+    **{field: _id(field) for field in sorted(set().union(*SETS_IDS.values()))},
+    "has_changed_ids": (Reason("the process sets ids", lambda t, task: z3.And(task == t.k.caller, t.a.has_changed_ids(task)), rules(*SETS_IDS)),),
     # slots
     "kind": SLOTS,
     "port": SLOTS,
@@ -1126,7 +1143,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "object": (Reason("the port is made in this step", _new_object_of_port, makes_ports),),
     "object_task": (
         Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),
-        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), gives_further_ports),
+        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.giver), gives_further_ports),
     ),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (
