@@ -29,7 +29,7 @@ from sendright.model.language.choices import choose_copies
 from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, PROCESS, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
 
@@ -452,7 +452,8 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     if k.profile.processes:
         processes = [target == task for task in (k.sorts.first_task, k.sorts.second_task)[: k.profile.processes]]
-        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", z3.Or(*processes))
+        behind = b.process(target) != PROCESS.NO_PROCESS if k.profile.has_processes else z3.Or(*processes)
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", behind)
 
     # RIGHTS
     message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING

@@ -17,7 +17,7 @@ from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.calls.attributes import LARGEST_TABLE, NEXT_SIZE
-from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
+from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT, NO_TASK, RUNNING
 from sendright.model.execution.system import A_LARGE_NUMBER, Chosen, System
 
 NOT_TOLD = -1
@@ -74,6 +74,13 @@ def _child(c: Choosing) -> dict[str, Any]:
     pages = {object_: page for page, object_ in copied.items()}
     own = {"child": c.system.next_task, "child_port": c.system.next_port, "copied": copied}
     return own | {"copied_object": lambda page: copied.get(page, NOT_TOLD), "copied_page": lambda object_: pages.get(object_, NOT_TOLD)}
+
+
+def _found(c: Choosing) -> dict[str, Any]:
+    """The task of the living process that has the pid."""
+    state = c.system.state
+    tasks = state.by_value("pid", c.arguments["pid"])
+    return {"found": next((task for task in tasks if state["process"].get(task) == RUNNING), NO_TASK)}
 
 
 def _source(c: Choosing) -> dict[str, Any]:
@@ -205,6 +212,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "new_object": lambda c: {"new_object": c.system.fresh_object()},
     **{name: _fresh_message(name) for name in ("message", "reply_message", "request_message", "notification")},
     **dict.fromkeys(("child", "child_port", "copied_object", "copied_page"), _child),
+    "found": _found,
     "source": _source,
     "oldest": _oldest,
     "reaches": _reaches,

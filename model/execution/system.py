@@ -459,8 +459,8 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
             Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
         }
         if profile.has_processes and task < profile.processes:
-            for name, value in fields_of_process(boot_process(task)).items():
-                f[name][task] = value
+            for field, value in fields_of_process(boot_process(task)).items():
+                f[field][task] = value
         for place, port in held.items():
             if place in profile.places:
                 make_send((PLACE_SLOT, task, int(place)), port, 0)

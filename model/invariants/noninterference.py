@@ -86,6 +86,12 @@ CHANNELS = (
         "the name",
         "as for a message; the choice is any free name of the space",
     ),
+    Channel(
+        "process",
+        "a process has a pid, sets its ids or ends",
+        "whether there is a process with the pid, and whether the task may get its ports",
+        "nothing: pids are for all; the port itself, as step invariant 223 says",
+    ),
     Channel("shortage", "the kernel is out of memory", "the code", "nothing: memory is shared, and the kernel says when it is short"),
 )
 """All of them. ``tests/model/invariants/test_channels.py`` has a witness for each."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import z3
 
+from sendright.mach.abi.rights import HostPort, Place
 from sendright.model.language.invariant import Variables, forall, invariant
-from sendright.model.language.sorts import PROCESS, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 
 
@@ -24,3 +25,63 @@ def no_processes(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "processes", forall([v.t], s.process(v.t) == PROCESS.NO_PROCESS)
     calls = z3.Or(*[s.wait(v.t) == wait for wait in (WAIT.EXECUTING, WAIT.BEGINNING, WAIT.FOR_CHILD)])
     yield "waiting", forall([v.t], z3.Not(calls))
+
+
+@invariant(141, "the processes that exist have pids of their own", lambda profile: profile.has_processes)
+def pids(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No two processes have one pid, be they zombies or not. (While an exec is under way, its other task is a shadow.)"""
+    both = z3.And(*[_has_own_pid(s, task) for task in (v.t, v.u)])
+    yield "no two", forall([v.t, v.u], z3.Implies(z3.And(both, s.pid(v.t) == s.pid(v.u)), v.t == v.u))
+
+
+def _has_own_pid(s: State, task: Term) -> Term:
+    return z3.Or(s.process(task) == PROCESS.RUNNING, s.process(task) == PROCESS.ZOMBIE)
+
+
+@invariant(142, "a task's tokens say who its process is", lambda profile: profile.has_processes)
+def tokens(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The security token of a live task with a process has its effective ids; the audit token has these, the real ones,
+    the pid and its version, the audit user and session.
+    """
+    t, sorts = v.t, v.sorts
+    lives = z3.And(s.alive(t), s.process(t) != PROCESS.NO_PROCESS)
+    effective, real = (s.effective_user(t), s.effective_group(t)), (s.real_user(t), s.real_group(t))
+    audit = sorts.audit_token_of(s.audit_user(t), *effective, *real, s.pid(t), s.session(t), s.pid_version(t))
+    yield "the security token", forall([t], z3.Implies(lives, s.security(t) == sorts.security_token_of(*effective)))
+    yield "the audit token", forall([t], z3.Implies(lives, s.audit(t) == audit))
+
+
+@invariant(143, "the next pid version is new", lambda profile: profile.has_processes)
+def pid_versions(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The pid version of a process is below the next one that the kernel gives."""
+    yield "those in use", forall([v.t], z3.Implies(s.process(v.t) != PROCESS.NO_PROCESS, s.pid_version(v.t) < s.pid_versions()))
+
+
+@invariant(144, "a process that lives has a task that lives", lambda profile: profile.has_processes)
+def zombies(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """Behind a task that lives is no zombie, and behind one that has ended no other process. Behind one that wasn't made
+    yet is none.
+    """
+    process, life = s.process(v.t), s.task_life(v.t)
+    yield "of a live task", forall([v.t], z3.Implies(s.alive(v.t), process != PROCESS.ZOMBIE))
+    ended = z3.Or(process == PROCESS.NO_PROCESS, z3.And(process == PROCESS.ZOMBIE, life == LIFE.ENDED))
+    yield "of any other", forall([v.t], z3.Implies(z3.Not(s.alive(v.t)), ended))
+
+
+@invariant(146, "the host keeps its own ports", lambda profile: profile.has_processes)
+def own_host_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The host's first special port is its ordinary port, and its second one the privileged port."""
+    for which, port in ((HostPort.HOST, v.sorts.host_port), (HostPort.HOST_PRIV, v.sorts.host_priv_port)):
+        slot = v.S.host_slot(z3.IntVal(int(which)))
+        yield which.name.lower(), z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == port)
+
+
+@invariant(145, "root has the privileged host port", lambda profile: profile.has_processes)
+def host_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The place HOST of a live task with a process has a right to the privileged host port if the process is root, else
+    to the ordinary one.
+    """
+    slot, sorts = v.S.place_slot(v.t, PLACE.of(Place.HOST)), v.sorts
+    port = z3.If(s.effective_user(v.t) == 0, sorts.host_priv_port, sorts.host_port)
+    right = z3.And(s.kind(slot) == KIND.SEND, s.port(slot) == port)
+    yield "its host port", forall([v.t], z3.Implies(z3.And(s.alive(v.t), s.process(v.t) != PROCESS.NO_PROCESS), right))

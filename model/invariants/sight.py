@@ -14,7 +14,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import GOES_ON_WITH_TASK, Transition
+from sendright.model.language.transition import BY_PID, GOES_ON_WITH_TASK, Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
@@ -80,6 +80,13 @@ class Sight:
         by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.rights]
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
 
+    def process(self, task: Term) -> Term:
+        """The process behind the task: as of the task, or the caller names a right to any port of it, for a trap that
+        asks for that.
+        """
+        named = [z3.And(self.b.sends(slot), self.b.object_task(self.b.port(slot)) == task) for slot in self.t.names()]
+        return z3.Or(self.task(task), *named)
+
     def _stands_for(self, port: Term, task: Term) -> Term:
         """The port stands for the task. (The two are the same of tasks that live, by the invariants.)"""
         b = self.b
@@ -119,7 +126,7 @@ class Sight:
 
     def slot(self, slot: Term) -> Term:
         """A slot of a task that the caller controls, of a message that it sees, of a port that it receives from, or of
-        the host, if it names the privileged host port.
+        the host, if it names the privileged host port; or, for calls that get a port by a pid, a place for an access port.
         """
         S, sorts = self.S, self.t.sorts
         owner = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_place_slot(slot), S.holder(slot), S.requester(slot)))
@@ -127,8 +134,11 @@ class Sight:
         in_message = z3.And(sorts.in_message(slot), self.message(sorts.message_of(slot)))
         watched = z3.If(S.is_no_senders_slot(slot), S.watched(slot), S.guarded(slot))
         of_port = z3.And(z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot)), self.received(watched))
+        access = z3.BoolVal(False)
+        if self.x.rule in BY_PID:
+            access = z3.And(S.is_place_slot(slot), S.place(slot) == PLACE.of(Place.ACCESS))
         privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.rights]
-        return z3.Or(of_task, in_message, of_port, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
+        return z3.Or(of_task, in_message, of_port, access, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
 
     def content(self, o: Term) -> Term:
         """The object is at a page of a task that the caller controls, at the address that the call gives."""
@@ -142,6 +152,19 @@ Seen = Callable[[Sight], Callable[..., Term]]
 
 def _task(sight: Sight) -> Callable[..., Term]:
     return lambda task, *rest: sight.task(task)
+
+
+def _process(sight: Sight) -> Callable[..., Term]:
+    return sight.process
+
+
+def _by_pid(seen: Seen) -> Seen:
+    """What calls that get a port by a pid look at, whatever process has that."""
+
+    def sees(sight: Sight) -> Callable[..., Term]:
+        return (lambda *point: z3.BoolVal(True)) if sight.x.rule in BY_PID else seen(sight)
+
+    return sees
 
 
 def _port(sight: Sight) -> Callable[..., Term]:
@@ -170,22 +193,25 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
 
 
 SEEN: Mapping[str, Seen] = {
-    **dict.fromkeys(("security", "audit", "task_port", "flavour_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
+    **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
+    **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("will_receive", "will_wait"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
     **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable", "purpose"), _port),
-    **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
+    **dict.fromkeys(("port_life", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(
         ("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due", "request_slots"), _own_port
     ),
     **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends", "is_service", "is_throttled"), _own_port),
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
-    **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid", *OF_PROCESS), _task),
+    **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
+    **dict.fromkeys(OF_PROCESS, _by_pid(_process)),
     "pid_versions": nowhere,
+    "object": _by_pid(_ledger),
     "clock": nowhere,
     "content": lambda sight: sight.content,
     "object_made": nowhere,

@@ -31,7 +31,7 @@ from sendright.model.language.actions import place_slot
 from sendright.model.language.invariant import Variables
 from sendright.model.language.mentions import without_quantifiers
 from sendright.model.language.rule import CREATION_RESUMED, LOOK_AT_NAME, RULES, Case, Context, effective_guards
-from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
+from sendright.model.language.sorts import LIFE, OBJECT, PROCESS, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named, unknown_state
 from sendright.model.language.step_property import IN_PROGRESS, forall
 from sendright.model.language.terms import Name, sort_of
@@ -50,6 +50,8 @@ class Halves:
         self.v, self.profile = v, profile
         self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
         self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
+        self.of_user = z3.Function("half_of_user", z3.IntSort(), z3.BoolSort())
+        """The half of a user: processes of one user can get each other's ports."""
         self.of_host = z3.Const("half_of_host", z3.BoolSort())
         """The half of the privileged host port: a holder of that port has the host's special ports."""
 
@@ -90,6 +92,13 @@ class Halves:
             with_host = z3.Implies(s.object(host) == OBJECT.of(PortObject.HOST_PRIV), self.of_task(v.t) == self.of_port(host))
             stopped = z3.Implies(s.wait(v.t) == WAIT.CREATING, z3.And(with_child, with_host))
             yield "a task with a stopped creation is in one half with the child and its host port", forall([v.t], stopped)
+
+        if self.profile.has_processes:
+            process = z3.And(s.alive(v.t), s.process(v.t) != PROCESS.NO_PROCESS)
+            users = [s.real_user(v.t), s.effective_user(v.t), s.saved_user(v.t)]
+            yield "no process is, or can become, root", forall([v.t], z3.Implies(process, z3.And(*[user != 0 for user in users])))
+            own = z3.And(*[self.of_user(user) == self.of_task(v.t) for user in users])
+            yield "a process and its users are in one half", forall([v.t], z3.Implies(process, own))
 
     def makes_in_own_half(self, x: Transition) -> list[Term]:
         """New tasks and ports belong to the caller's half."""

@@ -18,6 +18,22 @@ from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
+SETS_IDS: Mapping[str, tuple[str, ...]] = {
+    "setuid": ("effective_user", "real_user", "saved_user", "member_user"),
+    "seteuid": ("effective_user",),
+    "setreuid": ("real_user", "effective_user", "saved_user"),
+    "setgid": ("effective_group", "real_group", "saved_group", "member_user"),
+    "setegid": ("effective_group", "member_user"),
+    "setregid": ("real_group", "effective_group", "saved_group", "member_user"),
+}
+"""The calls with which a process sets ids of its own, and which. Other rules must set none of a task that lives."""
+BY_PID: Mapping[str, PortObject] = {
+    "task_for_pid": PortObject.TASK,
+    "task_name_for_pid": PortObject.TASK_NAME,
+    "task_inspect_for_pid": PortObject.TASK_INSPECT,
+    "task_read_for_pid": PortObject.TASK_READ,
+}
+"""The calls that give a right to a port of a process's task, and which port."""
 MAKERS = (
     *TASK_MAKERS,
     CREATION_RESUMED,
@@ -27,6 +43,7 @@ MAKERS = (
     "task_get_special_port",
     "task_suspend",
     COPY_IN,
+    *BY_PID,
 )
 """The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
 rules must make none.

@@ -10,7 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import UNSET
 from sendright.mach.state.process import FIRST_PID, NO_MEMBER
-from sendright.model.calls.processes.identity import follow_process, no_process
+from sendright.model.calls.processes.identity import identify, needs_process
 from sendright.model.calls.tasks import NewTask, end_task, inherit_memory
 from sendright.model.language.actions import make_kernel_port, make_send, place_slot
 from sendright.model.language.choices import choose_pid
@@ -87,7 +87,7 @@ def fork(
     b, parent = k.before, k.caller
 
     # CASES
-    yield no_process(k)
+    yield needs_process(k)
     title = "the kernel is out of memory, or there are too many processes"
     yield k.fails(ReturnCode.EAGAIN, title, z3.And(shortage > 0, out_of_memory))
 
@@ -104,7 +104,7 @@ def fork(
         after.at("original_parent")[child] = b.pid(parent)
         after.at("is_orphan")[child] = z3.BoolVal(False)
         # TOKENS
-        follow_process(k, after, child)
+        identify(k, after, child)
 
     # REPLY
     yield k.succeeds("a process like the caller's", k.otherwise(), make, pid=new_pid)
@@ -122,7 +122,7 @@ def execve(
     parent = k.caller
 
     # CASES
-    yield no_process(k)
+    yield needs_process(k)
     yield k.fails(ReturnCode.ENOMEM, "the kernel is out of memory", z3.And(shortage > 0, out_of_memory))
 
     # RIGHTS
@@ -191,7 +191,7 @@ class _Exec:
             after.at(f"saved_{ids}")[new] = own
         after.at("has_changed_ids")[new] = z3.BoolVal(is_set_id)
         _draw_version(after, new)
-        follow_process(self.k, after, new)
+        identify(self.k, after, new)
 
 
 @rule(EXEC_RESUMED, resumes="EXECUTING", applies=lambda profile: profile.has_processes, evidence=NAMED)
@@ -273,7 +273,7 @@ def end_process(k: Context, status: Int) -> Iterator[Case]:
     b = k.before
 
     # CASES
-    yield no_process(k)
+    yield needs_process(k)
 
     # RIGHTS
     def end(after: After, then: Term) -> None:
@@ -353,7 +353,7 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
     children = _Children(k, pid)
 
     # CASES
-    yield no_process(k)
+    yield needs_process(k)
     yield k.fails(ReturnCode.EINVAL, "the number of the process can't be one", pid == LOWEST_PID)
 
     # RIGHTS

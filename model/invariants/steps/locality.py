@@ -44,7 +44,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PROCESS, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import SUSPENSION, TASK_ENDS, Transition
+from sendright.model.language.transition import BY_PID, SETS_IDS, SUSPENSION, TASK_ENDS, Transition
 
 TAKES_MESSAGES = "task_terminate"
 """The call that ends another task's wait, and the message with which that task waits."""
@@ -170,9 +170,14 @@ class Touched:
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
             bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
             chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
-        elif self.x.grants_host or self.rule == CREATION_RESUMED:
+        elif self.x.grants_host or self.rule == CREATION_RESUMED or self.rule in SETS_IDS:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)
+
+    @property
+    def giver(self) -> Term:
+        """The task of which the call gives a further port."""
+        return self.k["found"] if self.rule in BY_PID else self.target
 
     @property
     def holder(self) -> Term:
@@ -229,6 +234,8 @@ def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
     """The further ports of a task to which the call may give a right, each with when it does. The first such call makes
     the port.
     """
+    if x.rule in BY_PID and BY_PID[x.rule] is not PortObject.TASK:
+        return {BY_PID[x.rule]: z3.BoolVal(True)}
     if x.rule == "task_suspend" and x.k.profile.resume_ports:
         return {PortObject.TASK_RESUME: z3.BoolVal(True)}
     if x.rule != "task_get_special_port":
@@ -600,7 +607,7 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
     made: list[Term] = []
     if x.creates:
         child = k["child"]
-        places = [Place.KERNEL, *([Place.HOST] if x.grants_host or x.rule == "fork" else [])]
+        places = [Place.KERNEL, *([Place.HOST] if x.grants_host else [])]
         places += [place for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER) if place in k.profile.places]
         made += [a.port(S.place_slot(child, PLACE.of(place))) for place in places]
     elif x.grants_host:
@@ -608,14 +615,11 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
     if x.rule == CREATION_RESUMED and x.k.profile.takes("host_security_create_task_token", "host"):
         made.append(t.b.waits_host(k.caller))
     if x.rule == EXEC_RESUMED:
-        new, gets = x.half_made, t.b.exec_phase(k.caller) == 1
-        port_changes = a.task_port(new) != t.b.task_port(new)
-        made.append(z3.If(gets, a.port(S.place_slot(new, PLACE.of(Place.HOST))), t.sorts.no_port))
-        made.append(z3.If(z3.And(gets, port_changes), a.task_port(new), t.sorts.no_port))
+        made.append(z3.If(t.b.exec_phase(k.caller) == 1, k["new_port"], t.sorts.no_port))
     replies = x.creates and not x.stops and x.is_call(lambda call: call.replies_with_rights)
     if replies or x.rule in (CREATION_RESUMED, "ledger_create"):
         made.append(a.port(x.reply(0)))
-    if x.rule == "mach_host_self":
+    if x.rule in ("mach_host_self", "task_for_pid"):
         made.append(a.port(x.reply(0)))
     if gives_resume_port(x):
         made.append(resume_port(x, a))
@@ -691,7 +695,13 @@ def _token_given(field: str) -> tuple[Reason, ...]:
         CHILD,
         Reason("the call gives this task its tokens", lambda t, task: z3.And(task == t.target, same(t, task)), rules("host_security_set_task_token")),
         Reason("the stopped creation goes on", lambda t, task: z3.And(task == t.x.half_made, same(t, task)), rules(CREATION_RESUMED)),
+        Reason("the process sets its ids", lambda t, task: task == t.k.caller, rules(*SETS_IDS)),
     )
+
+
+def _id(field: str) -> tuple[Reason, ...]:
+    setting = [call for call, fields in SETS_IDS.items() if field in fields]
+    return (Reason("the process sets it", lambda t, task: task == t.k.caller, rules(*setting)),)
 
 
 def _set_to(argument: str, field: str) -> Reason:
@@ -1020,7 +1030,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason(
             "the kernel makes this further port of the task",
-            lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
+            lambda t, task, kind: z3.And(task == t.giver, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
             gives_further_ports,
         ),
         Reason(
@@ -1118,8 +1128,14 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the caller begins to wait", lambda t, task: t.begins_to_wait(task, WAIT.CREATING), rules("host_security_create_task_token")),
     ),
     # the processes behind tasks
-    **dict.fromkeys(("pid", "original_parent", "audit_user", "session", "real_user", "real_group"), (CHILD,)),
-    **dict.fromkeys((*_EFFECTIVE_IDS, "member_user", "pid_version", "has_changed_ids"), (CHILD, EXEC_IDENTITY)),
+    **dict.fromkeys(("pid", "original_parent", "audit_user", "session"), (CHILD,)),
+    **{field: (CHILD, EXEC_IDENTITY, *_id(field)) for field in sorted(set().union(*SETS_IDS.values()))},
+    "pid_version": (CHILD, EXEC_IDENTITY),
+    "has_changed_ids": (
+        CHILD,
+        EXEC_IDENTITY,
+        Reason("the process sets ids", lambda t, task: z3.And(task == t.k.caller, t.a.has_changed_ids(task)), rules(*SETS_IDS)),
+    ),
     "process": (
         CHILD,
         Reason(
@@ -1244,7 +1260,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.x.half_made),
             rules(EXEC_RESUMED),
         ),
-        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), gives_further_ports),
+        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.giver), gives_further_ports),
     ),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (

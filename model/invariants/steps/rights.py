@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
+from sendright.model.invariants.steps.processes import given_by_pid
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
@@ -20,10 +21,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import (
-    MAKERS,
-    Transition,
-)
+from sendright.model.language.transition import BY_PID, MAKERS, SETS_IDS, Transition
 
 
 @step_property(2, "dead ports stay dead", of_whole_calls=True)
@@ -134,7 +132,8 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     That is: the port was just made. Or the caller, or a task whose port the caller holds, had the right or a
     registration of it. Or it is the host port, or a ledger that such a task draws on, which the kernel gives out. Or it
     is one of the host's special ports, and the caller holds the privileged host port. Or it is a further port of a
-    task, of which the caller has a port. A send-once right that is given
+    task, of which the caller has a port. Or the caller may get it by the pid of the task's process (step invariant 223);
+    or it is the privileged host port, for a process that becomes root. A send-once right that is given
     up goes to its port, and a receive right that would die to the port-destroyed requester. A stopped creation has
     found the child's host port in one of these ways, and gives it and the child's port when it goes on.
     """
@@ -155,10 +154,13 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
-    if gives_further_ports(x):
+    if gives_further_ports(x) and x.rule not in BY_PID:
         task = b.object_task(port)
         further = z3.Or(*[z3.And(given, port == b.flavour_port(task, OBJECT.of(kind))) for kind, given in given_further_ports(x).items()])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
+    if x.rule in SETS_IDS:
+        given = z3.Or(given, z3.And(port == v.sorts.host_priv_port, a.effective_user(x.k.caller) == 0))
+    given = z3.Or(given, given_by_pid(x, port))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
     if x.rule in ("fork", EXEC_RESUMED):

@@ -13,9 +13,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED, EXEC_RESUMED
 from sendright.model.language.sorts import KIND, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import (
-    Transition,
-)
+from sendright.model.language.transition import SETS_IDS, Transition
 
 
 @step_property(29, "tokens change only by the token calls", of_whole_calls=True)
@@ -24,7 +22,7 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     both at once.
 
     They also change when a stopped creation goes on: to the tokens that were requested when it began, by a caller that
-    presented that port then.
+    presented that port then. Where a task's tokens say who its process is, they change when the process sets its ids.
     """
     b, a, k = x.before, x.after, x.k
     changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
@@ -38,6 +36,8 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == CREATION_RESUMED:
         allowed = z3.And(v.t == x.half_made, x.has_given_tokens(v.t))
         yield "the child has them", z3.Implies(b.alive(x.half_made), x.has_given_tokens(x.half_made))
+    elif x.rule in SETS_IDS:
+        allowed = v.t == k.caller
     if k.profile.tokens_in_two_steps:
         wanted = [b.waits_security(v.t) == a.waits_security(v.t), b.waits_audit(v.t) == a.waits_audit(v.t)]
         child = z3.Implies(a.alive(b.waits_child(v.t)), a.waits_child(v.t) == b.waits_child(v.t))
@@ -100,6 +100,8 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "task_set_special_port":
         given = x.k.slot(x.k["port"])
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k["task"]))
+    elif x.rule in SETS_IDS:
+        presented = z3.And(v.t == x.k.caller, a.effective_user(v.t) == 0)
     inherited = z3.BoolVal(False)
     if x.creates and not x.grants_host and x.rule != "fork":
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
