@@ -68,6 +68,23 @@ def zombies(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "of any other", forall([v.t], z3.Implies(z3.Not(s.alive(v.t)), ended))
 
 
+@invariant(147, "an exec has two tasks and one process", lambda profile: profile.has_processes)
+def execs(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """While an exec is under way, its new task lives, hasn't begun, and is of no other exec. Its pid denotes the old task
+    in the first two phases, then the new one; the other is its shadow. There is no other shadow.
+    """
+    t, new = v.t, s.waits_child(v.t)
+    under_way, phase = s.wait(t) == WAIT.EXECUTING, s.exec_phase(t)
+    early = z3.And(z3.Or(phase == 1, phase == 2), s.process(t) == PROCESS.RUNNING, s.process(new) == PROCESS.SHADOW)
+    late = z3.And(phase == 3, s.process(t) == PROCESS.SHADOW, s.process(new) == PROCESS.RUNNING)
+    both = z3.And(s.alive(new), s.wait(new) == WAIT.BEGINNING, s.pid(new) == s.pid(t), z3.Or(early, late))
+    yield "its tasks", forall([t], z3.Implies(under_way, both))
+    same = z3.And(under_way, s.wait(v.u) == WAIT.EXECUTING, s.waits_child(v.u) == new)
+    yield "of one exec", forall([t, v.u], z3.Implies(same, v.u == t))
+    in_exec = z3.Or(under_way, s.wait(t) == WAIT.BEGINNING)
+    yield "shadows", forall([t], z3.Implies(s.process(t) == PROCESS.SHADOW, in_exec))
+
+
 @invariant(146, "the host keeps its own ports", lambda profile: profile.has_processes)
 def own_host_ports(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """The host's first special port is its ordinary port, and its second one the privileged port."""

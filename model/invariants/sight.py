@@ -14,7 +14,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import BY_PID, GOES_ON_WITH_TASK, Transition
+from sendright.model.language.transition import ABOUT_CHILDREN, BY_PID, GOES_ON_WITH_TASK, Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
@@ -82,10 +82,12 @@ class Sight:
 
     def process(self, task: Term) -> Term:
         """The process behind the task: as of the task, or the caller names a right to any port of it, for a trap that
-        asks for that.
+        asks for that; or the process is a child of the caller's, for calls that are about these.
         """
-        named = [z3.And(self.b.sends(slot), self.b.object_task(self.b.port(slot)) == task) for slot in self.t.names()]
-        return z3.Or(self.task(task), *named)
+        b, caller = self.b, self.x.k.caller
+        named = [z3.And(b.sends(slot), b.object_task(b.port(slot)) == task) for slot in self.t.names()]
+        child = b.parent_pid(task) == b.pid(caller) if self.x.rule in ABOUT_CHILDREN else z3.BoolVal(False)
+        return z3.Or(self.task(task), *named, child)
 
     def _stands_for(self, port: Term, task: Term) -> Term:
         """The port stands for the task. (The two are the same of tasks that live, by the invariants.)"""

@@ -13,7 +13,7 @@ from sendright.mach.kernel.profiles import LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
 from sendright.model.language.memo import memoized
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, EXEC_RESUMED, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, EXEC_RESUMED, RULES, WAIT4_RESUMED, Case, Context
 from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
@@ -50,6 +50,8 @@ rules must make none.
 """
 TASK_ENDS = ("task_terminate", "exit", EXEC_RESUMED)
 """The rules that end a task. Other rules must end none."""
+ABOUT_CHILDREN = ("exit", "wait4", WAIT4_RESUMED)
+"""The rules that are about the children of the caller's process."""
 GOES_ON_WITH_TASK = (CREATION_RESUMED, EXEC_RESUMED)
 """The rules with which a caller goes on that has made a task, which is its ``waits_child``."""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
