@@ -1,4 +1,4 @@
-"""The processes behind tasks: which there are, and what the kernel draws for new ones (``kern_fork.c``, ``kern_proc.c``).
+"""The processes behind tasks, and what the kernel draws for new ones (``kern_fork.c``, ``kern_proc.c``).
 
 A ``Process`` never changes: where its ids change, another takes its place. Only ``Core.set_identity`` does that where
 tokens follow from the ids.

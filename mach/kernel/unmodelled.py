@@ -251,8 +251,8 @@ def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ..
 
 
 def as_judged(call: Call, profile: Profile) -> Call:
-    """``call`` with its numbers as the kernel sees them. Raises Unmodelled if the profile doesn't model one of them, or if
-    it is a call of processes, which the profile doesn't have.
+    """``call`` with its numbers as the kernel sees them. Raises Unmodelled if the profile doesn't model one of them, or
+    if it is a call of processes, which the profile doesn't have.
     """
     if call.resume or call.name not in SIGNATURES:
         return call
@@ -280,8 +280,8 @@ def _without_processes(call: str, profile: Profile) -> str | None:
 
 
 def why_unmodelled(call: Call, profile: Profile) -> str | None:
-    """Why ``call`` isn't modelled, in words: the first argument whose number isn't, or that ``profile`` has no processes;
-    None: it is modelled.
+    """Why ``call`` isn't modelled, in words: the first argument whose number isn't, or that ``profile`` has no
+    processes; None: it is modelled.
 
     The numbers must be as the kernel sees them (``widths.as_seen``).
     """

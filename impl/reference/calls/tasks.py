@@ -84,7 +84,7 @@ class TaskCalls(Core):
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _has_process(self, task: Task) -> bool:
-        """Whether a process is behind ``task``. In some profiles processes are only that: some tasks of boot have one."""
+        """Whether a process is behind ``task``. In some profiles only tasks of boot have one."""
         return task.process is not None if self.profile.has_processes else task.number < self.profile.processes
 
     def end_task(self, task: Task) -> None:

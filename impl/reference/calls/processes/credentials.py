@@ -1,4 +1,4 @@
-"""Who a process is, and how it changes that (``kern_prot.c``, ``kern_credential.c``)."""
+"""The ids of a process, and how it changes them (``kern_prot.c``, ``kern_credential.c``)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def own_process(caller: Task) -> Process:
 
 
 def is_root(process: Process | None) -> bool:
-    """Whether it is the superuser's (``suser`` in ``kern_credential.c``); no process is nobody's."""
+    """Whether it is the superuser's (``suser`` in ``kern_credential.c``). None isn't root."""
     return process is not None and process.effective_user == 0
 
 

@@ -131,7 +131,7 @@ def test_the_same_user_gets_it(call: str, user: Actor) -> None:
 @strong
 @pytest.mark.parametrize(("real", "effective", "given"), [(501, 501, True), (502, 501, False), (501, 502, False)])
 def test_the_users_of_the_target_count(call: str, real: int, effective: int, given: bool, root: Actor) -> None:
-    """After an exec the saved user is the effective one, and no mark is left. (Another saved user comes with the mark.)"""
+    """After an exec the saved user is the effective one, and no mark is left."""
     target, caller = forked(root), forked(root)
     target.does("setreuid", ruid=real, euid=effective)
     target = executed(target)
