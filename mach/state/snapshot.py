@@ -200,6 +200,8 @@ class Task(msgspec.Struct, frozen=True):
     """Port set -> the names of its members, ascending; no empty sets."""
     exceptions: dict[Place, tuple[int, int]] = {}
     """Exception place -> behaviour and flavour; no (0, 0)."""
+    set_by_root: tuple[Place, ...] = ()
+    """The exception places that root has set, ascending, in kernels with processes."""
     died: dict[Place, int] = {}
     """Exception place whose port has died since it was set -> the number of that port. (What was set to DEAD isn't
     here.)"""

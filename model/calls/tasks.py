@@ -72,7 +72,7 @@ class NewTask:
                 inherit = clone_to_user if place in _INHERITED_FROM_USERS else clone
                 inherit(after, place_slot(after, parent, place), place_slot(after, child, place))
         for place in k.profile.exception_places:
-            for field in ("exception_behaviour", "exception_flavour"):
+            for field in ("exception_behaviour", "exception_flavour", *(["set_by_root"] if k.profile.has_processes else [])):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
             after.at("had")[place_slot(after, child, place)] = k.sorts.no_port
         # TOKENS: the parent's

@@ -206,6 +206,7 @@ class SnapshotWriter:
             suspend_count=f["suspend_count"].get(task, 0),
             sets=self._sets(task),
             exceptions=self._exceptions(task),
+            set_by_root=self._set_by_root(task),
             died={place: f["had"][PLACE_SLOT, task, int(place)] for place in places if (PLACE_SLOT, task, int(place)) in f["had"]},
             requests=requests,
             send_possible=self._send_possible(task),
@@ -294,6 +295,10 @@ class SnapshotWriter:
             if receiver[port][:2] == (NAME_SLOT, task):
                 sets.setdefault(pset, []).append(receiver[port][2])
         return {name: tuple(sorted(members)) for name, members in sets.items()}
+
+    def _set_by_root(self, task: int) -> tuple[Place, ...]:
+        told = self._state["set_by_root"]
+        return tuple([place for place in Place if told.get((task, int(place)))]) if told else ()
 
     def _exceptions(self, task: int) -> dict[Place, tuple[int, int]]:
         behaviour, flavour = self._state["exception_behaviour"], self._state["exception_flavour"]
@@ -429,6 +434,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
                 right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have
                 f["member"][NO_PORT if right is None or right.port is None else right.port, set_name] = True
         f["suspend_count"][number] = task.suspend_count
+        for place in task.set_by_root:
+            f["set_by_root"][number, int(place)] = True
         if task.process is not None:
             for name, value in fields_of_process(task.process).items():
                 f[name][number] = value

@@ -196,7 +196,7 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
 
 SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
-    **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
+    **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour", "set_by_root"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("will_receive", "will_wait"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),

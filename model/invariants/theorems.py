@@ -24,6 +24,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.invariants.steps import STEP_PROPERTIES
@@ -99,11 +100,22 @@ class Halves:
             yield "no process is, or can become, root", forall([v.t], z3.Implies(process, z3.And(*[user != 0 for user in users])))
             own = z3.And(*[self.of_user(user) == self.of_task(v.t) for user in users])
             yield "a process and its users are in one half", forall([v.t], z3.Implies(process, own))
+            new, owner = s.waits_child(v.t), s.waits_set_user(v.t)
+            under_way = z3.And(s.alive(v.t), s.wait(v.t) == WAIT.EXECUTING)
+            together = z3.And(self.of_task(new) == self.of_task(v.t), self.may_execute(owner, self.of_task(v.t)))
+            yield "an exec is in one half with its new task and its image", forall([v.t], z3.Implies(under_way, together))
+
+    def may_execute(self, owner: Term, half: Term) -> Term:
+        """A task of this half may execute the image: it is no set-user-id image, or that of a user of the half who isn't
+        root.
+        """
+        return z3.Or(owner == UNSET, z3.And(owner != 0, self.of_user(owner) == half))
 
     def makes_in_own_half(self, x: Transition) -> list[Term]:
-        """New tasks and ports belong to the caller's half."""
+        """New tasks and ports belong to the caller's half, and so do the images that it executes."""
         v, b, own = self.v, x.before, self.of_task(x.k.caller)
         return [
+            *([self.may_execute(x.k["set_user"], own)] if x.rule == "execve" else []),
             forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
             forall([v.p], z3.Implies(b.port_life(v.p) == LIFE.UNBORN, self.of_port(v.p) == own)),
         ]

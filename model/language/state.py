@@ -84,6 +84,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "suspend_count": FieldDeclaration(("Task",), "Int", "how often it is suspended: at 0 it runs"),
     "exception_behaviour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: what the message carries"),
     "exception_flavour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: which thread state it carries"),
+    "set_by_root": FieldDeclaration(("Task", "Place"), "Bool", "of an exception place: root has set it"),
     "wait": FieldDeclaration(("Task",), "Wait", "the call that it waits in"),
     "waits_with": FieldDeclaration(("Task",), "Message", "waiting to send: the message"),
     "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive, or to send before that: the name that it receives from"),

@@ -157,20 +157,25 @@ class _Exec:
     # ---- RIGHTS
 
     def reset_ports(self, after: After, port: Port) -> None:
-        """The new task's port dies, ``port`` takes its place, and its exception ports end. (``ipc_task_reset``)"""
+        """The new task's port dies, ``port`` takes its place, and its exception ports end, except those that root has set.
+        (``ipc_task_reset``)
+        """
         k, b, S, new = self.k, self.k.before, self.k.sorts.Slot, self.new
         reset = [PortObject.TASK_READ, PortObject.TASK_INSPECT]
         dying = [b.task_port(new), *[b.flavour_port(new, OBJECT.of(kind)) for kind in reset]]
-        places = (Place.KERNEL, *k.profile.exception_places)
+        exceptions = [PLACE.of(place) for place in k.profile.exception_places]
 
         def given_up(slot: Term) -> Term:
-            return z3.And(S.is_place_slot(slot), S.holder(slot) == new, z3.Or(*[S.place(slot) == PLACE.of(place) for place in places]))
+            place = S.place(slot)
+            reset_place = z3.And(z3.Or(*[place == each for each in exceptions]), z3.Not(b.set_by_root(new, place)))
+            return z3.And(S.is_place_slot(slot), S.holder(slot) == new, z3.Or(place == PLACE.of(Place.KERNEL), reset_place))
 
         release(after, given_up, lambda each: z3.Or(*[each == own for own in dying]))
         for kind in reset:
             after.at("flavour_port")[(new, OBJECT.of(kind))] = k.sorts.no_port
-        for place in k.profile.exception_places:
-            after.at("had")[place_slot(after, new, place)] = k.sorts.no_port
+        for each in exceptions:
+            slot = S.place_slot(new, each)
+            after.at("had")[slot] = z3.If(b.set_by_root(new, each), after.had(slot), k.sorts.no_port)
         make_kernel_port(after, port, PortObject.TASK, k.queue_limit)
         after.at("object_task")[port] = new
         after.at("task_port")[new] = port
@@ -185,7 +190,8 @@ class _Exec:
         if is_set_id:
             user = z3.If(self.owner != UNSET, self.owner, user)
             group = z3.If(self.group != UNSET, self.group, group)
-            after.at("member_user")[new] = z3.If(self.owner != UNSET, z3.IntVal(NO_MEMBER), b.member_user(new))
+            opts_out = z3.Or(self.owner != UNSET, self.sets_group)
+            after.at("member_user")[new] = z3.If(opts_out, z3.IntVal(NO_MEMBER), b.member_user(new))
         for ids, own in (("user", user), ("group", group)):
             after.at(f"effective_{ids}")[new] = own
             after.at(f"saved_{ids}")[new] = own

@@ -1072,6 +1072,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             _sets_exceptions,
         ),
     ),
+    "set_by_root": (
+        CHILD,
+        Reason("the call sets this place of its target", _exception_place, _sets_exceptions),
+    ),
     "wait": (
         Reason(
             "the caller begins to wait, and is answered so",

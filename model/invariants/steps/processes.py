@@ -11,6 +11,7 @@ from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import UNSET
 from sendright.mach.state.process import NO_MEMBER
 from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import EXEC_RESUMED
 from sendright.model.language.sorts import KIND, OBJECT, PLACE, PROCESS, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import BY_PID, SETS_IDS, Transition
@@ -38,7 +39,7 @@ def _goes_on(x: Transition, task: Term) -> Term:
 
 @step_property(220, "a process becomes only who it may become")
 def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A user or group id of a process changes only by a call of its own that sets ids. A process that isn't root gets no
+    """A user or group id of a process changes only by a call of its own that sets ids, or an exec. A process that isn't root gets no
     user and no group that wasn't among its real, effective and saved ones. When an id changes, the process is marked.
 
     The call sets what it is asked to set. With setuid and setgid root gives up all its three users or groups. Other calls
@@ -55,12 +56,45 @@ def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             now, was = a.fields[f"{which}_{of}"](v.t), b.fields[f"{which}_{of}"](v.t)
             changes.append(now != was)
             may = z3.And(v.t == k.caller, x.rule in SETS_IDS, z3.Or(root, *[now == each for each in own]))
+            if x.rule == EXEC_RESUMED and which != "real":
+                may = z3.And(_gets_identity(x, v.t), now == _of_image(x, of))
             yield f"the {which} {of}", forall([v.t], z3.Implies(z3.And(_goes_on(x, v.t), now != was), may))
-    marked = z3.And(_goes_on(x, v.t), z3.Or(*changes))
-    yield "the mark", forall([v.t], z3.Implies(marked, a.has_changed_ids(v.t)))
-    yield "the mark stays", forall([v.t], z3.Implies(z3.And(_goes_on(x, v.t), b.has_changed_ids(v.t)), a.has_changed_ids(v.t)))
+    goes_on = z3.And(_goes_on(x, v.t), z3.Not(_gets_identity(x, v.t)))
+    yield "the mark", forall([v.t], z3.Implies(z3.And(goes_on, z3.Or(*changes)), a.has_changed_ids(v.t)))
+    yield "the mark stays", forall([v.t], z3.Implies(z3.And(goes_on, b.has_changed_ids(v.t)), a.has_changed_ids(v.t)))
+    if x.rule == EXEC_RESUMED:
+        yield from _what_an_exec_gives(x)
     if x.rule in SETS_IDS and x.case.code is ReturnCode.KERN_SUCCESS:
         yield from _what_is_asked(x)
+
+
+def _gets_identity(x: Transition, task: Term) -> Term:
+    """The task is the new one of the caller's exec, and gets its identity in this step."""
+    if x.rule != EXEC_RESUMED:
+        return z3.BoolVal(False)
+    return z3.And(task == x.half_made, x.before.exec_phase(x.k.caller) == 1)
+
+
+def _of_image(x: Transition, of: str) -> Term:
+    """The effective id that the image of the caller's exec gives: that of its owner or its group, if it has a set-id bit,
+    else the one that the process has.
+    """
+    b = x.before
+    own = b.fields[f"waits_set_{of}"](x.k.caller)
+    return z3.If(own == UNSET, b.fields[f"effective_{of}"](x.half_made), own)
+
+
+def _what_an_exec_gives(x: Transition) -> Iterator[tuple[str, Term]]:
+    """The new task's process has the effective and saved ids that its image gives it. It is marked exactly if that
+    changes an effective id.
+    """
+    b, a, new = x.before, x.after, x.half_made
+    gets = _gets_identity(x, new)
+    for of in _OF:
+        ids = [a.fields[f"{which}_{of}"](new) == _of_image(x, of) for which in ("effective", "saved")]
+        yield f"the {of} of its image", z3.Implies(gets, z3.And(*ids))
+    changes = z3.Or(*[_of_image(x, of) != b.fields[f"effective_{of}"](new) for of in _OF])
+    yield "the mark of its image", z3.Implies(gets, a.has_changed_ids(new) == changes)
 
 
 def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
@@ -87,7 +121,7 @@ def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(221, "by whose groups a process is a member follows from its ids")
 def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """With setuid the process becomes a member of the new user's groups, unless it has opted out. It opts out when its
-    effective group changes. Whoever has opted out stays so.
+    effective group changes, and with a set-id image of an owner. Whoever has opted out stays so.
     """
     b, a, k = x.before, x.after, x.k
     if not k.profile.has_processes:
@@ -95,6 +129,9 @@ def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     was, now, goes_on = b.member_user(v.t), a.member_user(v.t), _goes_on(x, v.t)
     same_group = a.effective_group(v.t) == b.effective_group(v.t)
     out = z3.Or(was == NO_MEMBER, z3.And(v.t == k.caller, z3.Not(same_group)))
+    if x.rule == EXEC_RESUMED:
+        owned = z3.And(b.waits_set_user(k.caller) != UNSET, a.has_changed_ids(v.t))
+        out = z3.Or(was == NO_MEMBER, z3.And(_gets_identity(x, v.t), z3.Or(z3.Not(same_group), owned)))
     sets = x.rule == "setuid" and x.case.code is ReturnCode.KERN_SUCCESS
     stays = z3.If(v.t == k.caller, k["uid"], was) if sets else was
     yield "the user", forall([v.t], z3.Implies(goes_on, now == z3.If(out, NO_MEMBER, stays)))

@@ -119,7 +119,7 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "mach_port_set_mscount":
         set_ = z3.And(x.named_receive(v.p), a.mscount(v.p) == x.k["mscount"])
         yield "set for the port that is named", forall([v.p], z3.Implies(both, z3.Or(rise == 0, set_)))
-    elif x.rule in MAKERS:
+    elif x.rule in MAKERS and not x.ends_task:
         yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
     else:
         yield "else not at all", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == 0))

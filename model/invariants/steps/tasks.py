@@ -15,6 +15,7 @@ from sendright.model.language.actions import is_kernel_objects
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
+    EXEC_RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
     SUSPENSIONS_END,
@@ -59,7 +60,8 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
                 right = z3.If(is_kernel_objects(b, source), a.empty(slot), right)
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
-        names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in x.k.profile.exception_places]
+        names = ["exception_behaviour", "exception_flavour", *(["set_by_root"] if x.k.profile.has_processes else [])]
+        places = [PLACE.of(place) for place in x.k.profile.exception_places]
         same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in names for place in places]
         yield "its behaviours and flavours", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*same)))
     yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
@@ -74,7 +76,7 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     """If a call fails, it makes no task and no port. (Where suspensions are held by rights to resume ports, a caller of
     task_suspend without room for such a right has made the port.)
     """
-    if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
+    if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops and x.rule != EXEC_RESUMED:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
         own = z3.BoolVal(False)
@@ -216,14 +218,19 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
 
 @step_property(124, "a task waits in its own call")
 def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Only a task's own call makes it begin to wait or go on; its end also ends the wait.
+    """Only a task's own call makes it begin to wait or go on; its end also ends the wait. The new task of an exec waits
+    from its first moment, until its exec is over.
 
     A call that stops waits for its second step, and takes that once.
     """
     b, a = x.before, x.after
     its_own = z3.Or(v.t == x.k.caller, z3.Not(a.alive(v.t)))
+    if x.rule == "execve":
+        its_own = z3.Or(its_own, z3.And(x.new_task(v.t), a.wait(v.t) == WAIT.BEGINNING))
+    elif x.rule == EXEC_RESUMED and x.ends_task:
+        its_own = z3.Or(its_own, z3.And(v.t == x.half_made, a.wait(v.t) == WAIT.NOTHING))
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
     if x.stops:
         yield "it stops", a.wait(x.k.caller) == x.stopped_in
-    elif x.k.rule.resumes != "NOTHING" and x.case.code not in IN_PROGRESS:
+    elif x.k.rule.resumes != "NOTHING" and x.case.code not in (*IN_PROGRESS, None):
         yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING

@@ -22,7 +22,8 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     both at once.
 
     They also change when a stopped creation goes on: to the tokens that were requested when it began, by a caller that
-    presented that port then. Where a task's tokens say who its process is, they change when the process sets its ids.
+    presented that port then. Where a task's tokens say who its process is, they change when the process sets its ids,
+    and those of an exec's new task when it gets its identity.
     """
     b, a, k = x.before, x.after, x.k
     changed = z3.Or(a.security(v.t) != b.security(v.t), a.audit(v.t) != b.audit(v.t))
@@ -38,6 +39,9 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield "the child has them", z3.Implies(b.alive(x.half_made), x.has_given_tokens(x.half_made))
     elif x.rule in SETS_IDS:
         allowed = v.t == k.caller
+    elif x.rule == EXEC_RESUMED:
+        security, audit = tokens_of_process(a, v.t)
+        allowed = z3.And(v.t == x.half_made, b.exec_phase(k.caller) == 1, a.security(v.t) == security, a.audit(v.t) == audit)
     if k.profile.tokens_in_two_steps:
         wanted = [b.waits_security(v.t) == a.waits_security(v.t), b.waits_audit(v.t) == a.waits_audit(v.t)]
         child = z3.Implies(a.alive(b.waits_child(v.t)), a.waits_child(v.t) == b.waits_child(v.t))
