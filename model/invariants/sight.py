@@ -82,9 +82,7 @@ class Sight:
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
 
     def process(self, task: Term) -> Term:
-        """The process behind the task: as of the task, or the caller names a right to any port of it, for a trap that
-        asks for that.
-        """
+        """The pid of the process behind the task: as of the task, or the caller names a right to any port of it."""
         named = [z3.And(self.b.sends(slot), self.b.object_task(self.b.port(slot)) == task) for slot in self.t.names()]
         return z3.Or(self.task(task), *named)
 
@@ -193,6 +191,9 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
     return lambda *point: z3.BoolVal(False)
 
 
+_IDS = tuple(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved"))
+"""Who a process is, for calls that ask whether another may control it."""
+
 SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
     **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
@@ -210,7 +211,9 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
-    **dict.fromkeys(OF_PROCESS, _by_pid(_process)),
+    **dict.fromkeys(OF_PROCESS, _task),
+    **dict.fromkeys(("process", "pid"), _by_pid(_process)),
+    **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
     "pid_versions": nowhere,
     "object": _by_pid(_ledger),
     "clock": nowhere,
