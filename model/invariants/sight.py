@@ -11,6 +11,7 @@ from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import EXEC_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
@@ -47,6 +48,9 @@ class Sight:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
         if x.is_call(lambda call: call.creates_task):  # a child may draw on the ledgers in its parent's places
             slots += [self.S.place_slot(self.t.target, PLACE.of(place)) for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER)]
+        if x.is_call(lambda call: call.creates_task) and k.profile.kernel_ports_kept_as_null:  # a child gets no such right
+            places = (Place.BOOTSTRAP, Place.ACCESS, *k.profile.exception_places)
+            slots += [self.S.place_slot(self.t.target, PLACE.of(place)) for place in places]
         if k.rule.resumes == "SENDING":
             slots.append(self.S.destination_slot(b.waits_with(k.caller)))
         slots += [k[name] for name in ("place",) if name in parameters]
@@ -194,6 +198,9 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
     return lambda *point: z3.BoolVal(False)
 
 
+_IDS = tuple(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved"))
+"""Who a process is, for calls that ask whether another may control it."""
+
 SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
     **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour", "set_by_root"), _task),
@@ -211,8 +218,10 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
-    **dict.fromkeys(OF_PROCESS, _by_pid(_process)),
-    "pid_versions": nowhere,
+    **dict.fromkeys(OF_PROCESS, _task),
+    **dict.fromkeys(("process", "pid"), _by_pid(_process)),
+    **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
+    "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in ("fork", EXEC_RESUMED)),
     "object": _by_pid(_ledger),
     "clock": nowhere,
     "content": lambda sight: sight.content,

@@ -6,7 +6,8 @@
    Where task_create fails, the call with tokens fails, and for the same reason if its caller presents the security
    port. (So where the call with tokens succeeds, task_create would have succeeded.)
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports into two halves so that no right leads
-   from one to the other. Then no call, made in either half, makes such a right.
+   from one to the other. Then no call, made in either half, makes such a right. (Where tasks' ports are given by pids,
+   the users of the processes are divided, too, and no process is root or has root among its three users.)
 3. *Token integrity*: a living or new task is given tokens only by a call that presents the host security port (a task
    made without it has its parent's tokens). A message carries the tokens that its sender has when it sends. The
    kernel's messages carry the kernel's tokens.

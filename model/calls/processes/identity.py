@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import HostPort, Place
+from sendright.mach.abi.rights import Place
 from sendright.model.calls.tasks import set_tokens
-from sendright.model.language.actions import clone, drop_held_send, place_slot
+from sendright.model.language.actions import drop_held_send, place_slot, put
 from sendright.model.language.evidence import decided, rests_on
 from sendright.model.language.rule import Case, Context
-from sendright.model.language.sorts import PROCESS, Term
+from sendright.model.language.sorts import KIND, PROCESS, Term
 from sendright.model.language.state import After, State
 
 NO_PROCESS = rests_on(xnu=decided("XNU runs no user's code in a task without a process. We let its calls fail as if its process were gone."))
@@ -62,9 +62,10 @@ def identify(k: Context, after: After, task: Term) -> None:
     """
     now = State(after.sorts, after.fields)
     set_tokens(k, after, task, *tokens_of(now, task))
-    held, which = place_slot(after, task, Place.HOST), z3.If(now.effective_user(task) == 0, int(HostPort.HOST_PRIV), int(HostPort.HOST))
+    held, port = place_slot(after, task, Place.HOST), z3.If(now.effective_user(task) == 0, k.sorts.host_priv_port, k.sorts.host_port)
     drop_held_send(after, held)
-    clone(after, k.sorts.Slot.host_slot(which), held)
+    after.add("srights", port, 1)  # a copy: the host has a right to each (invariant 146)
+    put(after, held, KIND.SEND, port)
 
 
 def tokens_of(state: State, task: Term) -> tuple[Term, Term]:

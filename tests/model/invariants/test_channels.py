@@ -92,6 +92,15 @@ def resume(acts: bool) -> Told:
     return receiver.shown.suspend_count
 
 
+def process(acts: bool) -> Told:
+    """The sender, which is root's process, becomes one of the receiver's user."""
+    sender, receiver = (machine := Machine(XNU)).root, machine.booted(1)
+    if acts:
+        sender.does("setuid", uid=501)
+    own = receiver.does("mach_task_self")
+    return receiver.result("task_name_for_pid", target_tport=own, pid=1).code
+
+
 def memory(acts: bool) -> Told:
     sender = Machine().root
     page = sender.does("vm_allocate", address=0, anywhere=True)
@@ -143,7 +152,7 @@ def shortage(acts: bool) -> Told:
 
 
 WITNESSES: dict[str, Callable[[bool], Told]] = {
-    each.__name__: each for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, shortage)
+    each.__name__: each for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, process, shortage)
 }
 
 
