@@ -220,6 +220,7 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
     **dict.fromkeys(OF_PROCESS, _task),
     **dict.fromkeys(("process", "pid"), _by_pid(_process)),
+    **dict.fromkeys(("parent_pid", "is_orphan", "exit_status"), _process),
     **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
     "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in ("fork", EXEC_RESUMED)),
     "object": _by_pid(_ledger),
