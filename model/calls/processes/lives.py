@@ -170,14 +170,14 @@ class _Exec:
             reset_place = z3.And(z3.Or(*[place == each for each in exceptions]), z3.Not(b.set_by_root(new, place)))
             return z3.And(S.is_place_slot(slot), S.holder(slot) == new, z3.Or(place == PLACE.of(Place.KERNEL), reset_place))
 
+        make_kernel_port(after, port, PortObject.TASK, k.queue_limit)
+        after.at("object_task")[port] = new
         release(after, given_up, lambda each: z3.Or(*[each == own for own in dying]))
         for kind in reset:
             after.at("flavour_port")[(new, OBJECT.of(kind))] = k.sorts.no_port
         for each in exceptions:
             slot = S.place_slot(new, each)
             after.at("had")[slot] = z3.If(b.set_by_root(new, each), after.had(slot), k.sorts.no_port)
-        make_kernel_port(after, port, PortObject.TASK, k.queue_limit)
-        after.at("object_task")[port] = new
         after.at("task_port")[new] = port
         make_send(after, place_slot(after, new, Place.KERNEL), port)
 
