@@ -19,8 +19,8 @@ from sendright.model.language.terms import Int, Name
 
 def _sets(call: str, model: str) -> Evidence:
     """What a call of this name rests on that derives new ids by ``model``."""
-    update = f"../bsd/kern/kern_credential.c: suser, kauth_cred_proc_update, {model}"
-    return rests_on(xnu=f"../bsd/kern/kern_prot.c: {call}, set_security_token; {update}; kern/task.c: task_set_security_tokens")
+    update = f"../bsd/kern/kern_credential.c: kauth_cred_proc_update, {model}"
+    return rests_on(xnu=f"../bsd/kern/kern_prot.c: {call}, suser, set_security_token; {update}; kern/task.c: task_set_security_tokens")
 
 
 _USERS, _GROUPS = "kauth_cred_model_setresuid", "kauth_cred_model_setresgid, kauth_cred_change_egid"

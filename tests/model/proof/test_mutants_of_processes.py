@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 import z3
 from support.mutants import Change, mutant, not_proved, quick, seen, telling, then, without  # noqa: F401 - quick is a fixture
+from support.policies import EXAMPLES, decided
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place
 from sendright.mach.kernel.profiles import XNU
+from sendright.mach.results.verdicts import Verdict
 from sendright.model.calls.processes import by_pid
 from sendright.model.calls.processes.identity import has_process, is_root
 from sendright.model.calls.tasks import set_host
@@ -20,6 +22,7 @@ from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import Term
 from sendright.model.language.state import After, State
 from sendright.model.proof.obligations import ProofTask, decide
+from sendright.properties.policy.load import load_policy
 
 SETS, SETS_ONE, STAYS = "it gets these ids", "it gets this id", "it has these ids"
 GIVES, MAKES = "a right to its port", "a right to its port, which is made now"
@@ -181,3 +184,21 @@ def test_a_call_that_depends_on_a_session_of_others_is_seen(monkeypatch: pytest.
     assert not_proved(decide(XNU.name, part)) == set()
     monkeypatch.setitem(RULES, rule, mutant(rule, if_the_first_has_this_one))
     assert not_proved(decide(XNU.name, part)) == {"theorem 4"}
+
+
+OF_CLIENTS = load_policy(EXAMPLES / "clients.toml")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("rule", "title", "change"),
+    [
+        ("seteuid", SETS_ONE, without(ReturnCode.EPERM)),
+        ("task_for_pid", GIVES, not_if("the caller may not control the process")),
+    ],
+)
+def test_a_policy_is_kept_until_users_mix(monkeypatch: pytest.MonkeyPatch, rule: str, title: str, change: Change) -> None:
+    """Labels that may not control each other have no user in common, and get no port of each other's by a pid."""
+    assert decided(OF_CLIENTS, rule, title, XNU).obligation.verdict is Verdict.PROVED
+    monkeypatch.setitem(RULES, rule, mutant(rule, change))
+    assert decided(OF_CLIENTS, rule, title, XNU).obligation.verdict is not Verdict.PROVED
