@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.abi.rights import HostPort, Place
+from sendright.mach.abi.rights import FURTHER_TASK_PORTS, HostPort, Place
 from sendright.model.language.invariant import Variables, forall, invariant
-from sendright.model.language.sorts import KIND, LIFE, PLACE, PROCESS, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 
 
@@ -83,6 +83,31 @@ def execs(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "of one exec", forall([t, v.u], z3.Implies(same, v.u == t))
     in_exec = z3.Or(under_way, s.wait(t) == WAIT.BEGINNING)
     yield "shadows", forall([t], z3.Implies(s.process(t) == PROCESS.SHADOW, in_exec))
+
+
+@invariant(148, "a pid and a pid version name one image", lambda profile: profile.has_processes)
+def images(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """No two processes have one pid and one pid version, but for the two tasks of an exec whose new one has no identity
+    yet.
+    """
+    exist = z3.And(*[s.process(task) != PROCESS.NO_PROCESS for task in (v.t, v.u)])
+    same = z3.And(s.pid(v.t) == s.pid(v.u), s.pid_version(v.t) == s.pid_version(v.u))
+    in_exec = z3.Or(*[z3.And(s.wait(t) == WAIT.EXECUTING, s.waits_child(t) == u, s.exec_phase(t) == 1) for t, u in ((v.t, v.u), (v.u, v.t))])
+    yield "one image", forall([v.t, v.u], z3.Implies(z3.And(exist, same), z3.Or(v.t == v.u, in_exec)))
+
+
+@invariant(149, "no right leads to the new task of an exec before the switch", lambda profile: profile.has_processes)
+def unreached(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """While an exec's new task is a shadow, the only right to its port is its own, and it has no further ports. So no
+    other task can do anything with it before its identity is settled.
+    """
+    hidden = z3.And(s.alive(v.t), s.wait(v.t) == WAIT.BEGINNING, s.process(v.t) == PROCESS.SHADOW)
+    own = v.S.place_slot(v.t, PLACE.of(Place.KERNEL))
+    right = z3.And(s.sends(v.s), s.port(v.s) == s.task_port(v.t))
+    yield "its port", forall([v.t, v.s], z3.Implies(z3.And(hidden, right), v.s == own))
+    for kind in FURTHER_TASK_PORTS:
+        none = s.flavour_port(v.t, OBJECT.of(kind)) == v.sorts.no_port
+        yield f"its {kind.name.lower()} port", forall([v.t], z3.Implies(hidden, none))
 
 
 @invariant(146, "the host keeps its own ports", lambda profile: profile.has_processes)

@@ -359,7 +359,7 @@ class Argued(msgspec.Struct, frozen=True):
     assumptions: tuple[Term, ...]
     provided: tuple[Term, ...]
     of_any: bool = False
-    """Every choice satisfies them."""
+    """They leave the rule's own choices free."""
 
 
 @lru_cache(maxsize=8)
@@ -390,8 +390,9 @@ class After(State):
         self._totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
         self._in_recount = False
 
-    def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
-        """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
+    def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = (), of_any: bool = False) -> None:
+        """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds. ``of_any``:
+        that is so whatever the rule's own choices are, since the assumptions speak of further ones.
 
         The reason stands where this is called: only ``choices.py`` and ``release.py`` may call it. Of all other
         assumptions ``proof/choices.py`` decides it. Raises TypeError for another caller.
@@ -400,7 +401,7 @@ class After(State):
         if by not in _MAY_ARGUE:
             raise TypeError(f"{by} may not assume without a proof: only {' and '.join(_MAY_ARGUE)} give reasons")
         self.assumptions.extend(assumptions)
-        self._argued += (Argued(tuple(assumptions), tuple(provided)),)
+        self._argued += (Argued(tuple(assumptions), tuple(provided), of_any),)
 
     @property
     def argued(self) -> tuple[Argued, ...]:

@@ -359,8 +359,8 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
     children = _Children(k, pid)
 
     # CASES
-    yield needs_process(k)
     yield k.fails(ReturnCode.EINVAL, "the number of the process can't be one", pid == LOWEST_PID)
+    yield needs_process(k)
 
     # RIGHTS
     yield from _waits(k, children, ended)

@@ -82,6 +82,7 @@ def looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
     found = dict(LOOKS_AT)
     if profile.has_processes:  # its traps look at names that they are given
         found[ReturnCode.KERN_FAILURE] = (*found[ReturnCode.KERN_FAILURE], Stage.CARRIED)
+        found[ReturnCode.KERN_NO_ACCESS] = (*found[ReturnCode.KERN_NO_ACCESS], Stage.CONTENT)
     if profile.name_index_max:
         for code in (ReturnCode.KERN_NO_SPACE, ReturnCode.KERN_INVALID_VALUE):
             found[code] = (*found[code], Stage.ENTRY)

@@ -12,7 +12,7 @@ from sendright.mach.abi.tokens import UNSET
 from sendright.mach.state.process import NO_MEMBER
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import EXEC_RESUMED
-from sendright.model.language.sorts import KIND, OBJECT, PLACE, PROCESS, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import BY_PID, SETS_IDS, Transition
 
@@ -151,7 +151,32 @@ def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     drawn = z3.And(b.pid_versions() <= a.pid_version(v.t), a.pid_version(v.t) < a.pid_versions())
     same = a.pid_version(v.t) == b.pid_version(v.t)
     yield "pid version", forall([v.t], z3.Implies(goes_on, z3.Or(same, drawn)))
+    if x.creates and x.rule in ("fork", "execve"):
+        new = drawn if x.rule == "fork" else z3.And(a.pid_version(v.t) == b.pid_version(x.k.caller), a.process(v.t) == PROCESS.SHADOW)
+        yield "a new task's pid version", forall([v.t], z3.Implies(x.new_task(v.t), new))
     yield "the counter", a.pid_versions() >= b.pid_versions()
+
+
+@step_property(225, "a set-id image begins out of others' reach")
+def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """When the new task of an exec gets other effective ids, its port is a new one, to which only its own right leads. No
+    exception of it goes to a port that root hasn't set. When the exec is over, the old task's port is dead, so whoever
+    had a right to it has a dead right.
+    """
+    if x.rule != EXEC_RESUMED:
+        return
+    b, a, S, new, old = x.before, x.after, v.S, x.half_made, x.k.caller
+    rises = z3.And(_gets_identity(x, new), z3.Or(*[a.fields[f"effective_{of}"](new) != b.fields[f"effective_{of}"](new) for of in _OF]))
+    own = S.place_slot(new, PLACE.of(Place.KERNEL))
+    yield "a new port", z3.Implies(rises, b.port_life(a.task_port(new)) == LIFE.UNBORN)
+    reached = z3.And(rises, a.sends(v.s), a.port(v.s) == a.task_port(new))
+    yield "whose port it is", forall([v.s], z3.Implies(reached, v.s == own))
+    for place in x.k.profile.exception_places:
+        slot = S.place_slot(new, PLACE.of(place))
+        kept = z3.Or(a.empty(slot), z3.And(b.set_by_root(new, PLACE.of(place)), a.set_by_root(new, PLACE.of(place))))
+        yield f"its port of {place.name}", z3.Implies(rises, kept)
+    if x.ends_task:
+        yield "the old port", a.port_life(b.task_port(old)) == LIFE.ENDED
 
 
 def named_by_pid(x: Transition, task: Term) -> Term:

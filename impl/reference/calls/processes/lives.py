@@ -79,13 +79,13 @@ class LifeCalls(TaskCalls):
                 task.set_process(replace(task.process, parent=FIRST_PID, is_orphan=True))
 
     def wait4(self, caller: Task, pid: int, no_hang: bool) -> Steps:
-        """Wait until a child has ended, forget it, and return its pid and status. ESRCH, EINVAL, ECHILD.
+        """Wait until a child has ended, forget it, and return its pid and status. EINVAL, ESRCH, ECHILD.
 
         Of several zombies it takes the one whose task is the newest.
         """
-        own_process(caller)
         if pid == _LOWEST:
             raise Failure(ReturnCode.EINVAL)
+        own_process(caller)
         while True:
             zombies = {number: zombie for number, zombie in self.processes.zombies.items() if _fits(zombie, own_process(caller), pid)}
             if zombies:
