@@ -138,7 +138,7 @@ class Task:
             suspend_count=self.suspend_count,
             sets=self.space.sets.show(),
             exceptions=dict(self.exceptions),
-            set_by_root=() if self.process is None else tuple(sorted(self.privileged)),
+            set_by_root=tuple(sorted(self.privileged)),
             died=self._show_died(),
             requests=self.space.shown_requests,
             send_possible=self.space.shown_send_possible or {},

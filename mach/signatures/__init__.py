@@ -21,7 +21,7 @@ from sendright.mach.signatures.processes import BY_PID, CREDENTIALS, LIVES
 from sendright.mach.signatures.signature import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.tasks import TASKS
 
-__all__ = ["OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
+__all__ = ["CHILD_MAKERS", "OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
 _TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED, *CREDENTIALS, *LIVES, *BY_PID)
@@ -34,6 +34,8 @@ OWN_CALLS: tuple[str, ...] = tuple(SIGNATURES)
 
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
 """The calls that create a task."""
+CHILD_MAKERS = tuple(name for name in TASK_MAKERS if any(argument.name == "parent_task" for argument in SIGNATURES[name].arguments))
+"""Those of them with which a task creates a child of any task that it controls, and gets a right to the child's port."""
 
 
 def with_defaults(call: Call) -> Call:

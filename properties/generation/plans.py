@@ -21,7 +21,8 @@ from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import Disposition, Notification, Place, PortObject, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, ArgumentType, Signature
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, ArgumentType, Signature
+from sendright.mach.state.process import FIRST_PID
 from sendright.mach.state.snapshot import EMPTY, Entry, PendingCall, Port, Snapshot
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.caller_view import FEW, RECEIVING, SENDING
@@ -169,19 +170,43 @@ class Stage:
         one that can be ended.
         """
         there = [other for other in self.controlled(task) if not ends or self.can_end(other)]
-        makers = [call for call in TASK_MAKERS if self.has(call)]
-        if makers and len(self.snapshot.tasks) < MOST_TASKS and (not there or self.choices.one_in(2)):
-            me = yield from self.own(task)
-            made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
-            if made.created_task is not None:
-                return made.created_task
+        if self.can_create(task) and len(self.snapshot.tasks) < MOST_TASKS and (not there or self.choices.one_in(2)):
+            created = yield from self.new_task(task)
+            if created is not None:
+                return created
         if not there:
             yield from self._wake(task)
         return self.pick(there or [other for other in self.controlled(task) if not ends or self.can_end(other)])
 
+    def can_create(self, task: int) -> bool:
+        """Whether the task can create another one, and get a right to its port."""
+        return any(map(self.has, CHILD_MAKERS)) or self.may_fork(task)
+
+    def may_fork(self, task: int) -> bool:
+        """Whether the task has a process that can create another one, and may have its task."""
+        process = self.snapshot.tasks[task].process
+        may = process is not None and (process.effective_user == 0 or not process.has_changed_ids)
+        return may and self.has("fork") and self.has("task_for_pid")
+
+    def new_task(self, task: int) -> _Calls[int | None]:
+        """A task that ``task`` creates and controls."""
+        me = yield from self.own(task)
+        makers = [call for call in CHILD_MAKERS if self.has(call)]
+        if makers:
+            made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
+        else:
+            made = yield from self.make(task, "fork")
+            yield from self.make(task, "task_for_pid", target_tport=me, pid=made.outputs["pid"])
+        return made.created_task
+
     def can_end(self, task: int) -> bool:
-        """Whether ``task_terminate`` ends the task: it isn't that of a process."""
-        return task >= self.profile.processes
+        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``. The
+        first process never ends.
+        """
+        if not self.profile.has_processes:
+            return task >= self.profile.processes
+        process = self.snapshot.tasks[task].process
+        return process is None or (process.pid != FIRST_PID and task in callers(self.snapshot) and self.has("exit"))
 
     def _wake(self, task: int) -> _Calls[None]:
         """Resume a task that ``task`` controls and that can't make calls, or its call."""
@@ -273,7 +298,11 @@ class Stage:
 
     def end(self, task: int) -> _Calls[None]:
         """End a task: by another one that controls it, or by itself. Where none can be made, most are spared."""
-        if not any(map(self.has, TASK_MAKERS)) and self.can_end(task) and not self.choices.one_in(4):
+        shown = self.snapshot.tasks.get(task)
+        if shown is not None and shown.process is not None:
+            yield from self._exit(task)
+            return
+        if not any(map(self.has, CHILD_MAKERS)) and self.can_end(task) and not self.choices.one_in(4):
             return
         by = [other for other in callers(self.snapshot) if other != task and self.controls(other, task)]
         if by and not self.choices.one_in(8):
@@ -282,6 +311,12 @@ class Stage:
         else:
             me = yield from self.own(task)
             yield from self.make(task, "task_terminate", task=me)
+
+    def _exit(self, task: int) -> _Calls[None]:
+        """The process of a task ends, if it can."""
+        if not self.can_end(task):
+            raise Lost
+        yield from self.make(task, "exit", status=self.choices.byte())
 
     def kill(self, port: int) -> _Calls[None]:
         """A port dies, or is rescued: in one of the ways in which a receive right is given up."""
@@ -761,7 +796,7 @@ def _waits_to_receive(s: Stage, task: int, other: int) -> _Calls[int]:
 
 def _stops(s: Stage, task: int, other: int) -> _Calls[int | None]:
     """``other``, or ``task``, stops between the steps of a call; returns the port that the call holds a right to."""
-    in_steps = [signature for signature in SIGNATURES.values() if signature.in_steps and s.has(signature.name)]
+    in_steps = [signature for signature in SIGNATURES.values() if signature.in_steps and signature.target and s.has(signature.name)]
     signature = s.pick([one for one in in_steps if s.profile.tokens_in_two_steps or not one.creates_task])
     target = str(signature.target)
     wanted = signature.argument(target).object

@@ -152,7 +152,7 @@ class FlowGraph:
         if target in snapshot.ports:
             self._add_makers(snapshot.ports[target], profile)
         for creator, task in snapshot.tasks.items():
-            if task.waiting is not None and task.waiting.child in snapshot.tasks:
+            if task.waiting is not None and task.waiting.child in snapshot.tasks and not task.waiting.phase:
                 self._add_creation(creator, task.waiting.child, task.waiting.privileged)
 
     def _add_creation(self, creator: int, child: int, privileged: bool) -> None:

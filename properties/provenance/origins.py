@@ -15,9 +15,11 @@ from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.state.process import Process
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, carried_by
+from sendright.properties.provenance.processes import Processes
 
 How = Literal[
     "granted at boot",
@@ -26,6 +28,7 @@ How = Literal[
     "moved",
     "inherited",
     "extracted",
+    "given by pid",
     "received",
     "handed back",
     "counted",
@@ -35,6 +38,14 @@ How = Literal[
     "not shown",
 ]
 """How a right came into a slot: the kinds of edges of the derivation graph."""
+
+
+FLAVOURS_BY_PID: dict[str, PortObject] = {
+    "task_name_for_pid": PortObject.TASK_NAME,
+    "task_inspect_for_pid": PortObject.TASK_INSPECT,
+    "task_read_for_pid": PortObject.TASK_READ,
+}
+"""The calls that give a right to a further port of the task of a process."""
 
 
 class HeldRight(NamedTuple):
@@ -97,6 +108,8 @@ class UnfinishedCall(NamedTuple):
     """The ports that its port arguments denoted at that time."""
     messages: tuple[int, ...]
     """The messages that it is blocked with, if it sends."""
+    phases: int = 1
+    """After how many of its phases it has stopped."""
 
 
 class Rights:
@@ -111,6 +124,7 @@ class Rights:
         self.known_ports = set(initial.ports)
         self.unfinished: dict[int, UnfinishedCall] = {}
         """Task -> its pending call."""
+        self.processes = Processes(initial)
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
@@ -126,8 +140,10 @@ class Rights:
 
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
+        further, owner = further_port(step, self.known_ports), self.target_task(step)
+        self._follow_task_ports(step)
+        self.processes.advance(self.changed_processes(step))
         self._follow_waiting(step)
-        further, target = further_port(step, self.known_ports), self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
         for change in step.changes:
             if change.before.port is not None:
                 self.holders[change.before.port] -= 1
@@ -143,12 +159,35 @@ class Rights:
             self.objects[ledger] = PortObject.LEDGER
         if further is not None:
             self.objects[further] = _further_object(step, self.profile)
-            self.task_of[further] = -1 if target is None else self.task_of.get(target, -1)
+            self.task_of[further] = owner
         if step.created_task is not None:
             port = child_port(step)
             if port is not None:
                 self.objects[port] = PortObject.TASK
                 self.task_of[port] = step.created_task
+
+    def changed_processes(self, step: Step) -> dict[int, Process | None]:
+        """The tasks whose processes ``step``, made in this state, changes (``Processes.changed_by``)."""
+        return self.processes.changed_by(step, self.unfinished.get(step.task))
+
+    def target_task(self, step: Step) -> int:
+        """The task that ``step`` asks for: by a name for its port, or by the pid of its process; -1: none."""
+        if "pid" in step.arguments:
+            return self.processes.task_of(step.arguments["pid"])
+        port = self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
+        return -1 if port is None else self.task_of.get(port, -1)
+
+    def _follow_task_ports(self, step: Step) -> None:
+        """A process gets a task with a port of its own, or another port in place of it."""
+        if not SIGNATURES[step.call].of_processes:
+            return
+        for change in step.changes:
+            port = change.after.port
+            if change.slot.where == "place" and change.slot.index == Place.KERNEL and port is not None and port not in self.known_ports:
+                task = change.slot.owner
+                for old in [each for each, owner in self.task_of.items() if owner == task and self.objects[each] is PortObject.TASK]:
+                    del self.task_of[old], self.objects[old]
+                self.objects[port], self.task_of[port] = PortObject.TASK, task
 
     def _follow_waiting(self, step: Step) -> None:
         if step.code not in IN_PROGRESS:
@@ -157,6 +196,8 @@ class Rights:
             ports = {name: self.at(Slot("name", step.task, value)).port for name, value in step.arguments.items() if isinstance(value, int)}
             named = {name: port for name, port in ports.items() if port is not None}
             self.unfinished[step.task] = UnfinishedCall(step, named, tuple(new_messages(step)))
+        elif step.task in self.unfinished:
+            self.unfinished[step.task] = self.unfinished[step.task]._replace(phases=self.unfinished[step.task].phases + 1)
 
 
 def new_messages(step: Step) -> list[int]:
@@ -167,8 +208,8 @@ def new_messages(step: Step) -> list[int]:
 
 
 def child_port(step: Step) -> int | None:
-    """The port of the task that ``step`` created, from the right that the caller gets."""
-    if step.code not in IN_PROGRESS:
+    """The port of the task that ``step`` created, from the right that the caller gets, if it gets one at once."""
+    if step.code not in IN_PROGRESS and not SIGNATURES[step.call].of_processes:
         return _port_returned(step, "child_task")
     kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
     return next((change.after.port for change in step.changes if change.slot == kernel), None)
@@ -182,7 +223,7 @@ def new_ledger(step: Step) -> int | None:
 def further_port(step: Step, known_ports: Collection[int]) -> int | None:
     """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
     inspect, read or resume port."""
-    if step.call not in ("task_get_special_port", "task_suspend"):
+    if step.call not in ("task_get_special_port", "task_suspend", *FLAVOURS_BY_PID):
         return None
     given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
     return next((port for port in given if port is not None and port not in known_ports), None)
@@ -192,6 +233,8 @@ def _further_object(step: Step, profile: Profile | None) -> PortObject:
     """What the port is that the kernel made in such a step."""
     if step.call == "task_suspend":
         return PortObject.TASK_RESUME
+    if step.call in FLAVOURS_BY_PID:
+        return FLAVOURS_BY_PID[step.call]
     flavours = {} if profile is None else profile.flavour_ports
     return flavours.get(step.arguments.get("which", -1), PortObject.TASK_NAME)
 

@@ -100,8 +100,8 @@ class ExceptionCalls(Core):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
     def _set(self, caller: Task, task: Task, places: list[Place], action: Action) -> None:
-        """Set ``places``, and mark whether root does it. (``task_is_privileged``)"""
-        privileged = caller.tokens.security[0] == 0
+        """Set ``places``, and mark whether root does it, in kernels that know that. (``task_is_privileged``)"""
+        privileged = self.profile.has_processes and caller.tokens.security[0] == 0
         self.release([task.put_exception(place, self.clone_of_users_port(action.right), *action[1:], privileged) for place in places])
 
 
