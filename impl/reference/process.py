@@ -16,8 +16,6 @@ from sendright.mach.state.process import Process, Zombie
 if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
 
-FIRST_PID = 1
-"""The pid of the process that adopts orphans (``initproc``)."""
 
 
 class Processes:

@@ -7,13 +7,12 @@ from msgspec.structs import replace
 from sendright.impl.reference.calls.processes.own import own_process
 from sendright.impl.reference.calls.tasks import TaskCalls
 from sendright.impl.reference.failure import Failure
-from sendright.impl.reference.process import FIRST_PID
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import BlockedWait, Steps
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.kernel.call import Result
-from sendright.mach.state.process import Process, Zombie
+from sendright.mach.state.process import FIRST_PID, Process, Zombie
 
 _ANY = -1
 """``WAIT_ANY``: any child."""
