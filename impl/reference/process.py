@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sendright.impl.reference.task import Task
 
 
-
 class Processes:
     """The processes that have ended and aren't forgotten, and the counters. The living ones are behind their tasks."""
 

@@ -28,7 +28,18 @@ from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES
 from sendright.mach.state.snapshot import Slot
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
-from sendright.properties.provenance.origins import FLAVOURS_BY_PID, Flow, HeldRight, How, Rights, carried_right, child_port, new_ledger, new_messages, parts
+from sendright.properties.provenance.origins import (
+    FLAVOURS_BY_PID,
+    Flow,
+    HeldRight,
+    How,
+    Rights,
+    carried_right,
+    child_port,
+    new_ledger,
+    new_messages,
+    parts,
+)
 
 _TAKE = (ReturnCode.MACH_MSG_SUCCESS, ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_INVALID_DATA, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE)
 """The codes of a receive that may have taken a message from its queue."""

@@ -48,7 +48,9 @@ class TokenHistory:
             return
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._set_at_creation(moment)
-        elif step.code in IN_PROGRESS and step.created_task is not None and step.call in CHILD_MAKERS:  # it stopped: the child exists, with its parent's tokens
+        elif (
+            step.code in IN_PROGRESS and step.created_task is not None and step.call in CHILD_MAKERS
+        ):  # it stopped: the child exists, with its parent's tokens
             yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)

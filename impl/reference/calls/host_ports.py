@@ -7,12 +7,12 @@ from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import LAST_KERNEL_PORT
 from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import Port, Right
+from sendright.impl.reference.process import FIRST_PID
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Result
 from sendright.mach.state.boot import BOOTSTRAP_TASK
-from sendright.mach.state.process import FIRST_PID
 
 
 class HostCalls(Core):
@@ -28,22 +28,22 @@ class HostCalls(Core):
         told = right.clone() if which <= LAST_KERNEL_PORT else self.clone_of_users_port(right)
         return Result(ReturnCode.KERN_SUCCESS, {"port": copy_out(caller.space, told)})
 
-    def _is_first(self, task: Task) -> bool:
-        """Whether ``task`` is that of launchd or init: of the first process, where there are processes."""
-        if not self.profile.has_processes:
-            return task.number == BOOTSTRAP_TASK
-        return task.process is not None and task.process.pid == FIRST_PID and not task.process.is_shadow
-
     def host_set_special_port(self, caller: Task, host_priv: Port | None, which: int, port: Right) -> Result:
         """Put ``port``, a right to any port, into one of the host's places.
 
         KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right; by profile
-        KERN_NO_ACCESS for a caller that isn't the first task, or the first process's. (``initproc``)
+        KERN_NO_ACCESS for a caller that isn't the first process, or the first task in kernels without processes.
+        (``initproc``)
         """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
-        if self.profile.only_init_sets_host_ports and not self._is_first(caller):
+        if self.profile.only_init_sets_host_ports and not self._is_init(caller):
             raise Failure(ReturnCode.KERN_NO_ACCESS)
         self.release([self.host.put(which, port.clone())])
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _is_init(self, task: Task) -> bool:
+        if self.profile.has_processes:
+            return task.process is not None and task.process.pid == FIRST_PID
+        return task.number == BOOTSTRAP_TASK

@@ -332,21 +332,17 @@ WHICH_CHILD = rests_on(
 """Of the zombie that a parent gets."""
 
 
-def _waits(k: Context, children: _Children, ended: Task) -> Iterator[Case]:
-    """The cases that a wait has when it begins and when it goes on: no child, or one that has ended."""
+def _has_ended(k: Context, children: _Children, ended: Task) -> Case:
+    """The case of a wait in which a child has ended, when the wait begins and when it goes on."""
     b = k.before
 
-    def stop_waiting(after: After) -> None:
-        after.at("wait")[k.caller] = WAIT.NOTHING
-
     def forget(after: After) -> None:
-        stop_waiting(after)
         after.assumptions.append(children.has_ended(ended))
+        after.at("wait")[k.caller] = WAIT.NOTHING
         after.at("process")[ended] = PROCESS.NO_PROCESS
 
-    yield k.fails(ReturnCode.ECHILD, "the process has no such child", children.none, stop_waiting)
     title = "a child has ended, and is forgotten"
-    yield k.succeeds(title, children.some_ended, forget, evidence=WHICH_CHILD, child=b.pid(ended), status=b.exit_status(ended))
+    return k.succeeds(title, children.some_ended, forget, evidence=WHICH_CHILD, child=b.pid(ended), status=b.exit_status(ended))
 
 
 _WAIT = rests_on(xnu="bsd/kern/kern_exit.c: wait4, wait4_nocancel")
@@ -361,9 +357,10 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
     # CASES
     yield k.fails(ReturnCode.EINVAL, "the number of the process can't be one", pid == LOWEST_PID)
     yield needs_process(k)
+    yield k.fails(ReturnCode.ECHILD, "the process has no such child", children.none)
 
     # RIGHTS
-    yield from _waits(k, children, ended)
+    yield _has_ended(k, children, ended)
 
     def wait(after: After) -> None:
         after.at("wait")[k.caller] = WAIT.FOR_CHILD
@@ -376,10 +373,13 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
 
 @rule(WAIT4_RESUMED, resumes="FOR_CHILD", applies=lambda profile: profile.has_processes, evidence=_WAIT)
 def resume_wait4(k: Context, *, ended: Task) -> Iterator[Case]:
-    """Look again whether a child has ended for which the caller waits."""
+    """Look again whether a child has ended for which the caller waits.
+
+    There still is such a child: a child ends only as a zombie, and is forgotten only by this task, or when it ends.
+    """
     # NAMES
     children = _Children(k, k.before.waits_pid(k.caller))
 
     # RIGHTS
-    yield from _waits(k, children, ended)
+    yield _has_ended(k, children, ended)
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the caller still waits for a child", k.otherwise())
