@@ -7,12 +7,12 @@ from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import LAST_KERNEL_PORT
 from sendright.impl.reference.immovable import check_can_be_kept
 from sendright.impl.reference.port import Port, Right
-from sendright.impl.reference.process import FIRST_PID
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Result
 from sendright.mach.state.boot import BOOTSTRAP_TASK
+from sendright.mach.state.process import FIRST_PID
 
 
 class HostCalls(Core):
