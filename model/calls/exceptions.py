@@ -92,7 +92,8 @@ class _Handler:
 
     def set(self, after: After, task: Term, chosen: dict[int, Term]) -> None:
         """Each type for which ``chosen`` holds gets a copy of the port, the behaviour and the flavour. Then the old
-        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``). XNU 11417 notes whether root has set it.
+        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``). XNU 11417 notes whether root has set
+        it.
 
         XNU 11417 keeps null for a kernel object's port (``exception_port_copy_send`` in ``kern/exception.c``).
         """

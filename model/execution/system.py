@@ -402,8 +402,8 @@ class System:
         return Chosen(reached)
 
     def forget_the_ended(self) -> None:
-        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them. (Of a task whose process is
-        a zombie, all is kept until that is forgotten.)
+        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them. (Of a task whose process
+        is a zombie, all is kept until that is forgotten.)
         """
         task_life, process = self.state["task_life"], self.state["process"]
         for life, member in self.ended:

@@ -59,8 +59,8 @@ def pid_versions(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(144, "a process that lives has a task that lives", lambda profile: profile.has_processes)
 def zombies(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Behind a task that lives is no zombie, and behind one that has ended no other process. Behind one that wasn't made
-    yet is none.
+    """Behind a task that lives is no zombie, and behind one that has ended no other process. Behind one that wasn't
+    made yet is none.
     """
     process, life = s.process(v.t), s.task_life(v.t)
     yield "of a live task", forall([v.t], z3.Implies(s.alive(v.t), process != PROCESS.ZOMBIE))
@@ -70,8 +70,8 @@ def zombies(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(147, "an exec has two tasks and one process", lambda profile: profile.has_processes)
 def execs(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """While an exec is under way, its new task lives, hasn't begun, and is of no other exec. Its pid denotes the old task
-    in the first two phases, then the new one; the other is its shadow. There is no other shadow.
+    """While an exec is under way, its new task lives, hasn't begun, and is of no other exec. Its pid denotes the old
+    task in the first two phases, then the new one; the other is its shadow. There is no other shadow.
     """
     t, new = v.t, s.waits_child(v.t)
     under_way, phase = s.wait(t) == WAIT.EXECUTING, s.exec_phase(t)

@@ -132,7 +132,8 @@ class Sight:
 
     def slot(self, slot: Term) -> Term:
         """A slot of a task that the caller controls, of a message that it sees, of a port that it receives from, or of
-        the host, if it names the privileged host port; or, for calls that get a port by a pid, a place for an access port.
+        the host, if it names the privileged host port; or, for calls that get a port by a pid, a place for an access
+        port.
         """
         S, sorts = self.S, self.t.sorts
         owner = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_place_slot(slot), S.holder(slot), S.requester(slot)))

@@ -94,7 +94,8 @@ def objects(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """The host's privileged port is active and stands for it.
 
-    (A kernel with hazard H-4 gives it to callers that present another port, and one with processes to those that are root.)
+    (A kernel with hazard H-4 gives it to callers that present another port, and one with processes to those that are
+    root.)
     """
     port = v.sorts.host_priv_port
     yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))

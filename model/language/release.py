@@ -238,11 +238,12 @@ class Release:
         """Assume what the choices of a release are.
 
         There are such choices, whatever has been chosen before. ``dying``: what it says of each port follows from what
-        dies, and more follows from more, so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
-        rights become notifications, and messages that aren't in use don't run out. ``place``: the same places will do,
-        since finitely many requests become due. ``sends_first``: no port will do. ``died_first``, ``moved_first``
-        and ``circular``: nothing is assumed of them. ``sends_released``, ``notifications`` and ``sends_once_lost``: the
-        numbers themselves. If more send-once rights are lost than become notifications, some slot has one that doesn't.
+        dies, and more follows from more, so there is a least such set. ``notification``, ``notified``, ``arrival`` and
+        ``next_clock``: finitely many rights become notifications, and messages that aren't in use don't run out.
+        ``place``: the same places will do, since finitely many requests become due. ``sends_first``: no port will do.
+        ``died_first``, ``moved_first`` and ``circular``: nothing is assumed of them. ``sends_released``,
+        ``notifications`` and ``sends_once_lost``: the numbers themselves. If more send-once rights are lost than become
+        notifications, some slot has one that doesn't.
         """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)

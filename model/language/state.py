@@ -391,8 +391,8 @@ class After(State):
         self._in_recount = False
 
     def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = (), of_any: bool = False) -> None:
-        """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds. ``of_any``:
-        that is so whatever the rule's own choices are, since the assumptions speak of further ones.
+        """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
+        ``of_any``: that is so whatever the rule's own choices are, since the assumptions speak of further ones.
 
         The reason stands where this is called: only ``choices.py`` and ``release.py`` may call it. Of all other
         assumptions ``proof/choices.py`` decides it. Raises TypeError for another caller.

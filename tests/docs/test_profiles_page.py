@@ -1,5 +1,5 @@
-"""``docs/profiles.md`` and ``docs/processes.md`` beside the specification: for each call and profile, the same errors in
-the same order.
+"""``docs/profiles.md`` and ``docs/processes.md`` beside the specification: for each call and profile, the same errors
+in the same order.
 
 Page and rules are compared as sequences of return codes. An *error* is any code but KERN_SUCCESS and the two codes of a
 call that waits. Of each rule that a call runs through, and of each table in the call's section, the test takes the

@@ -1,7 +1,7 @@
 """The ports of a task, by the pid of its process.
 
-The kernel finds the process by its pid (``proc_find`` in ``bsd/kern/kern_proc.c`` of XNU 11417), so the task is a choice
-of the kernel's. No two living processes have one pid, so there is never more than one to choose.
+The kernel finds the process by its pid (``proc_find`` in ``bsd/kern/kern_proc.c`` of XNU 11417), so the task is a
+choice of the kernel's. No two living processes have one pid, so there is never more than one to choose.
 """
 
 from __future__ import annotations

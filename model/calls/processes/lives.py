@@ -157,8 +157,8 @@ class _Exec:
     # ---- RIGHTS
 
     def reset_ports(self, after: After, port: Port) -> None:
-        """The new task's port dies, ``port`` takes its place, and its exception ports end, except those that root has set.
-        (``ipc_task_reset``)
+        """The new task's port dies, ``port`` takes its place, and its exception ports end, except those that root has
+        set. (``ipc_task_reset``)
         """
         k, b, S, new = self.k, self.k.before, self.k.sorts.Slot, self.new
         reset = [PortObject.TASK_READ, PortObject.TASK_INSPECT]

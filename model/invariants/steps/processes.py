@@ -39,11 +39,12 @@ def _goes_on(x: Transition, task: Term) -> Term:
 
 @step_property(220, "a process becomes only who it may become")
 def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A user or group id of a process changes only by a call of its own that sets ids, or an exec. A process that isn't root gets no
-    user and no group that wasn't among its real, effective and saved ones. When an id changes, the process is marked.
+    """A user or group id of a process changes only by a call of its own that sets ids, or an exec. A process that isn't
+    root gets no user and no group that wasn't among its real, effective and saved ones. When an id changes, the process
+    is marked.
 
-    The call sets what it is asked to set. With setuid and setgid root gives up all its three users or groups. Other calls
-    leave a saved id as it is, or (setreuid and setregid) make it the effective one.
+    The call sets what it is asked to set. With setuid and setgid root gives up all its three users or groups. Other
+    calls leave a saved id as it is, or (setreuid and setregid) make it the effective one.
     """
     b, a, k = x.before, x.after, x.k
     if not k.profile.has_processes:
@@ -76,8 +77,8 @@ def _gets_identity(x: Transition, task: Term) -> Term:
 
 
 def _of_image(x: Transition, of: str) -> Term:
-    """The effective id that the image of the caller's exec gives: that of its owner or its group, if it has a set-id bit,
-    else the one that the process has.
+    """The effective id that the image of the caller's exec gives: that of its owner or its group, if it has a set-id
+    bit, else the one that the process has.
     """
     b = x.before
     own = b.fields[f"waits_set_{of}"](x.k.caller)
@@ -139,8 +140,8 @@ def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(222, "who a process is stays")
 def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A process keeps its pid, its original parent, its audit user and its audit session. A pid version is drawn from the
-    counter, which only rises.
+    """A process keeps its pid, its original parent, its audit user and its audit session. A pid version is drawn from
+    the counter, which only rises.
     """
     b, a = x.before, x.after
     if not x.k.profile.has_processes:
@@ -159,9 +160,9 @@ def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(225, "a set-id image begins out of others' reach")
 def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """When the new task of an exec gets other effective ids, its port is a new one, to which only its own right leads. No
-    exception of it goes to a port that root hasn't set. When the exec is over, the old task's port is dead, so whoever
-    had a right to it has a dead right.
+    """When the new task of an exec gets other effective ids, its port is a new one, to which only its own right leads.
+    No exception of it goes to a port that root hasn't set. When the exec is over, the old task's port is dead, so
+    whoever had a right to it has a dead right.
     """
     if x.rule != EXEC_RESUMED:
         return
@@ -212,8 +213,8 @@ def given_by_pid(x: Transition, port: Term) -> Term:
 
 @step_property(223, "a task's port is given by a pid to who may have it")
 def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """The calls that give a port of a task by a pid give the port that they are for, of the task of a living process with
-    that pid. Its caller is root or the process itself. Or they have one user and the same groups, the ids haven't
+    """The calls that give a port of a task by a pid give the port that they are for, of the task of a living process
+    with that pid. Its caller is root or the process itself. Or they have one user and the same groups, the ids haven't
     changed, and no access port decides. For the name port it is enough if effective and real users are the same.
 
     They need a right to any task's port.

@@ -132,10 +132,10 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     That is: the port was just made. Or the caller, or a task whose port the caller holds, had the right or a
     registration of it. Or it is the host port, or a ledger that such a task draws on, which the kernel gives out. Or it
     is one of the host's special ports, and the caller holds the privileged host port. Or it is a further port of a
-    task, of which the caller has a port. Or the caller may get it by the pid of the task's process (step invariant 223);
-    or it is the privileged host port, for a process that becomes root. A send-once right that is given
-    up goes to its port, and a receive right that would die to the port-destroyed requester. A stopped creation has
-    found the child's host port in one of these ways, and gives it and the child's port when it goes on.
+    task, of which the caller has a port. Or the caller may get it by the pid of the task's process (step invariant
+    223); or it is the privileged host port, for a process that becomes root. A send-once right that is given up goes to
+    its port, and a receive right that would die to the port-destroyed requester. A stopped creation has found the
+    child's host port in one of these ways, and gives it and the child's port when it goes on.
     """
     b, a, S = x.before, x.after, v.S
     gained, port = x.gained(v.s), a.port(v.s)

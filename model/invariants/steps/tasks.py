@@ -87,8 +87,8 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(41, "a terminated task never lives again", of_whole_calls=True)
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A terminated task stays terminated, no task becomes unmade, and only these tasks end: one that task_terminate names,
-    the caller of exit, and the old task of an exec.
+    """A terminated task stays terminated, no task becomes unmade, and only these tasks end: one that task_terminate
+    names, the caller of exit, and the old task of an exec.
 
     Only task_suspend and task_resume on a task change its suspend count, by one. Where suspensions are held by rights
     to resume ports, they all end when the last right to the task's port has gone, and only then.
