@@ -183,7 +183,7 @@ def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(226, "a process has a parent, which learns how it ended")
 def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A process that fork makes has a pid that no process had, and its caller as parent and original parent; fork returns
-    that pid.
+    that pid. No right leads to its task's port but its own.
 
     When a process ends, its children that live are orphans and have the first process as parent, and its children that
     have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
@@ -197,6 +197,8 @@ def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         own = [a.process(v.t) == PROCESS.RUNNING, a.pid(v.t) == outputs["pid"], z3.Not(a.is_orphan(v.t))]
         own += [field(v.t) == b.pid(caller) for field in (a.parent_pid, a.original_parent)]
         yield "the new process", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*own)))
+        reached = z3.And(x.new_task(v.t), a.sends(v.s), a.port(v.s) == a.task_port(v.t))
+        yield "its port", forall([v.t, v.s], z3.Implies(reached, v.s == v.S.place_slot(v.t, PLACE.of(Place.KERNEL))))
         yield "its pid", forall([v.t], z3.Implies(b.process(v.t) != PROCESS.NO_PROCESS, b.pid(v.t) != outputs["pid"]))
     elif x.rule == "exit" and done:
         lives = z3.Or(b.process(v.t) == PROCESS.RUNNING, b.process(v.t) == PROCESS.SHADOW)
@@ -211,9 +213,11 @@ def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         zombie = z3.And(child, b.process(v.t) == PROCESS.ZOMBIE, z3.Or(pid == -1, b.pid(v.t) == pid))
         ended = k["ended"]
         said = [outputs["child"] == b.pid(ended), outputs["status"] == b.exit_status(ended), a.process(ended) == PROCESS.NO_PROCESS]
-        told = z3.And(z3.substitute(zombie, (v.t, ended)), *said)
-        none = z3.And(outputs["child"] == 0, forall([v.t], z3.Not(zombie)))
-        yield "what it returns", z3.Or(told, none)
+        if z3.is_int_value(outputs["child"]):
+            yield "no child", outputs["child"] == 0
+            yield "that none has ended", forall([v.t], z3.Not(zombie))
+        else:
+            yield "which has ended", z3.And(z3.substitute(zombie, (v.t, ended)), *said)
     if x.rule in ("wait4", WAIT4_RESUMED, "exit"):
         return
     ends = z3.And(b.process(v.t) == PROCESS.ZOMBIE, a.process(v.t) != PROCESS.ZOMBIE)
