@@ -111,12 +111,7 @@ def another_is_forgotten(k: Context, after: After) -> None:
         (EXEC_RESUMED, IDENTITY, "T4", of(lambda k: z3.Const("another", k.sorts.Task), IDENTITY, "saved_user", lambda k, s: z3.IntVal(0))),
         (EXEC_RESUMED, SWITCHED, 141, as_before(lambda k: k.caller, SWITCHED, "process")),
         (EXEC_RESUMED, SWITCHED, 147, as_before(new, SWITCHED, "process")),
-        (
-            EXEC_RESUMED,
-            DONE,
-            225,
-            of(lambda k: z3.Const("p", k.sorts.Port), DONE, "port_life", lambda k, s: k.before.port_life(z3.Const("p", k.sorts.Port))),
-        ),
+        (EXEC_RESUMED, DONE, 225, then(DONE, the_old_port_lives)),
         (EXEC_RESUMED, DONE, 144, of(lambda k: k.caller, DONE, "process", lambda k, s: PROCESS.RUNNING)),
         (EXEC_RESUMED, DONE, 124, of(lambda k: z3.Const("another", k.sorts.Task), DONE, "wait", lambda k, s: WAIT.NOTHING)),
         ("execve", MADE, 149, then(MADE, port_for_the_parent)),
