@@ -332,7 +332,15 @@ def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
     known = c.pick(pids) if pids else own
     unknown = max([0, *pids, *zombies]) + 1
     return c.weighted(
-        ((known, 10), (c.pick(children or [known]), 6), (own, 2), (c.pick(zombies or [known]), 2), (0, 1), (unknown, 2), (c.pick((-1, -HUGE - 1, HUGE)), 1))
+        (
+            (known, 10),
+            (c.pick(children or [known]), 6),
+            (own, 2),
+            (c.pick(zombies or [known]), 2),
+            (0, 1),
+            (unknown, 2),
+            (c.pick((-1, -HUGE - 1, HUGE)), 1),
+        )
     )
 
 

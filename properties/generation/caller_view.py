@@ -48,7 +48,9 @@ def living(snapshot: Snapshot) -> list[Process]:
 
 def _has_ended_child(snapshot: Snapshot, parent: int, pid: int) -> bool:
     """Whether a child of the process ``parent`` with this ``pid`` (-1: any) has ended, or there is no such child."""
-    alive, ended = [[each for each in found if each.parent == parent and pid in (-1, each.pid)] for found in (living(snapshot), snapshot.zombies.values())]
+    alive, ended = [
+        [each for each in found if each.parent == parent and pid in (-1, each.pid)] for found in (living(snapshot), snapshot.zombies.values())
+    ]
     return bool(ended) or not alive
 
 
