@@ -107,8 +107,8 @@ class Halves:
             yield "an exec is in one half with its new task and its image", forall([v.t], z3.Implies(under_way, together))
 
     def may_execute(self, owner: Term, half: Term) -> Term:
-        """A task of this half may execute the image: it is no set-user-id image, or that of a user of the half who
-        isn't root.
+        """A task of this half may execute the image: it isn't a set-user-id image, or its owner is a user of the half
+        and isn't root.
         """
         return z3.Or(owner == UNSET, z3.And(owner != 0, self.of_user(owner) == half))
 

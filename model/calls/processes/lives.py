@@ -367,7 +367,9 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
         after.at("waits_pid")[k.caller] = pid
 
     # REPLY
-    yield k.succeeds("no child has ended yet", no_hang, child=z3.IntVal(0), status=z3.IntVal(0))
+    yield k.succeeds(
+        "no child has ended yet", k.otherwise(z3.And(no_hang, z3.Not(children.some_ended)), tested=no_hang), child=z3.IntVal(0), status=z3.IntVal(0)
+    )
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the caller waits for a child", k.otherwise(z3.Not(no_hang)), wait)
 
 
