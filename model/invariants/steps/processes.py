@@ -228,7 +228,7 @@ def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(224, "a call about processes tells what is so")
 def told(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """issetugid tells whether the caller's process is marked. pid_for_task tells the pid of the process behind a task."""
+    """issetugid tells whether the caller's process is marked. pid_for_task tells which process is behind a task."""
     b, k, outputs = x.before, x.k, x.case.outputs
     if x.rule == "issetugid" and "changed" in outputs:
         yield "the mark", outputs["changed"] == z3.If(b.has_changed_ids(k.caller), 1, 0)
