@@ -197,7 +197,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     no group, and one that was set to DEAD joins the first that reports DEAD. (The swap call of every kernel does
     that.)"""
     host_priv_is_callers: bool = False
-    """Whether the calls that want the privileged host port take it only if it is what the caller has in the place HOST."""
+    """Whether the calls that want the privileged host port take it only if it is in the caller's place HOST."""
     host_special_ports: int = 0
     """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
     queue_limit_max: int = 16
