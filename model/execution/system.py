@@ -175,7 +175,7 @@ class System:
                 choices = self._solve(release, values, slot_root, port_root)
             values = [*values, *choices]
         if not functions.check(fields, env, *values):
-            chosen = {choice: given[choice] for choice in rule.choices if choice in given}
+            chosen = {choice: given[choice] for choice in rule.choices if choice in given and not callable(given[choice])}
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
         if self.before_effect:
             self.before_effect(self, case, values)

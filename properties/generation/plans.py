@@ -184,7 +184,7 @@ class Stage:
 
     def may_fork(self, task: int) -> bool:
         """Whether the task has a process that can create another one, and may have its task."""
-        process = self.snapshot.tasks[task].process
+        process = self.snapshot.tasks[task].process if task in self.snapshot.tasks else None
         may = process is not None and (process.effective_user == 0 or not process.has_changed_ids)
         return may and self.has("fork") and self.has("task_for_pid")
 
@@ -205,6 +205,8 @@ class Stage:
         """
         if not self.profile.has_processes:
             return task >= self.profile.processes
+        if task not in self.snapshot.tasks:
+            return False
         process = self.snapshot.tasks[task].process
         return process is None or (process.pid != FIRST_PID and task in callers(self.snapshot) and self.has("exit"))
 

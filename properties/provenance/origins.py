@@ -141,7 +141,6 @@ class Rights:
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
         further, owner = further_port(step, self.known_ports), self.target_task(step)
-        self._follow_task_ports(step)
         self.processes.advance(self.changed_processes(step))
         self._follow_waiting(step)
         for change in step.changes:
@@ -160,11 +159,10 @@ class Rights:
         if further is not None:
             self.objects[further] = _further_object(step, self.profile)
             self.task_of[further] = owner
-        if step.created_task is not None:
-            port = child_port(step)
-            if port is not None:
-                self.objects[port] = PortObject.TASK
-                self.task_of[port] = step.created_task
+        for port, task in control_ports(step).items():
+            for old in [each for each, of in self.task_of.items() if of == task and self.objects[each] is PortObject.TASK]:
+                del self.task_of[old], self.objects[old]
+            self.objects[port], self.task_of[port] = PortObject.TASK, task
 
     def changed_processes(self, step: Step) -> dict[int, Process | None]:
         """The tasks whose processes ``step``, made in this state, changes (``Processes.changed_by``)."""
@@ -176,18 +174,6 @@ class Rights:
             return self.processes.task_of(step.arguments["pid"])
         port = self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
         return -1 if port is None else self.task_of.get(port, -1)
-
-    def _follow_task_ports(self, step: Step) -> None:
-        """A process gets a task with a port of its own, or another port in place of it."""
-        if not SIGNATURES[step.call].of_processes:
-            return
-        for change in step.changes:
-            port = change.after.port
-            if change.slot.where == "place" and change.slot.index == Place.KERNEL and port is not None and port not in self.known_ports:
-                task = change.slot.owner
-                for old in [each for each, owner in self.task_of.items() if owner == task and self.objects[each] is PortObject.TASK]:
-                    del self.task_of[old], self.objects[old]
-                self.objects[port], self.task_of[port] = PortObject.TASK, task
 
     def _follow_waiting(self, step: Step) -> None:
         if step.code not in IN_PROGRESS:
@@ -208,11 +194,22 @@ def new_messages(step: Step) -> list[int]:
 
 
 def child_port(step: Step) -> int | None:
-    """The port of the task that ``step`` created, from the right that the caller gets, if it gets one at once."""
-    if step.code not in IN_PROGRESS and not SIGNATURES[step.call].of_processes:
+    """The port of the task that ``step`` created, from the right that the caller gets."""
+    if step.code not in IN_PROGRESS:
         return _port_returned(step, "child_task")
     kernel = Slot("place", -1 if step.created_task is None else step.created_task, Place.KERNEL)
     return next((change.after.port for change in step.changes if change.slot == kernel), None)
+
+
+def control_ports(step: Step) -> dict[int, int]:
+    """The ports that stand for tasks since ``step``, with these tasks: for one that it created, or an exec gave another
+    port.
+    """
+    if SIGNATURES[step.call].of_processes:
+        kernel = (change for change in step.changes if change.slot.where == "place" and change.slot.index == Place.KERNEL)
+        return {change.after.port: change.slot.owner for change in kernel if change.after.port is not None}
+    port = None if step.created_task is None else child_port(step)
+    return {} if port is None or step.created_task is None else {port: step.created_task}
 
 
 def new_ledger(step: Step) -> int | None:

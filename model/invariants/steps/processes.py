@@ -9,9 +9,9 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import UNSET
-from sendright.mach.state.process import NO_MEMBER
+from sendright.mach.state.process import FIRST_PID, NO_MEMBER
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import EXEC_RESUMED
+from sendright.model.language.rule import EXEC_RESUMED, WAIT4_RESUMED
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, Term
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import BY_PID, SETS_IDS, Transition
@@ -178,6 +178,50 @@ def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield f"its port of {place.name}", z3.Implies(rises, kept)
     if x.ends_task:
         yield "the old port", a.port_life(b.task_port(old)) == LIFE.ENDED
+
+
+@step_property(226, "a process has a parent, which learns how it ended")
+def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A process that fork makes has a pid that no process had, and its caller as parent and original parent; fork returns
+    that pid. No right leads to its task's port but its own.
+
+    When a process ends, its children that live are orphans and have the first process as parent, and its children that
+    have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
+    was an orphan. wait4 returns the pid and the status of a zombie whose parent the caller's process is, and the
+    zombie is forgotten; or it returns 0, and then none of the caller's children that it asks for has ended.
+    """
+    b, a, k, caller = x.before, x.after, x.k, x.k.caller
+    outputs, done = x.case.outputs, x.case.code is ReturnCode.KERN_SUCCESS
+    child = z3.And(b.parent_pid(v.t) == b.pid(caller), v.t != caller)
+    if x.rule == "fork" and done:
+        own = [a.process(v.t) == PROCESS.RUNNING, a.pid(v.t) == outputs["pid"], z3.Not(a.is_orphan(v.t))]
+        own += [field(v.t) == b.pid(caller) for field in (a.parent_pid, a.original_parent)]
+        yield "the new process", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*own)))
+        reached = z3.And(x.new_task(v.t), a.sends(v.s), a.port(v.s) == a.task_port(v.t))
+        yield "its port", forall([v.t, v.s], z3.Implies(reached, v.s == v.S.place_slot(v.t, PLACE.of(Place.KERNEL))))
+        yield "its pid", forall([v.t], z3.Implies(b.process(v.t) != PROCESS.NO_PROCESS, b.pid(v.t) != outputs["pid"]))
+    elif x.rule == "exit" and done:
+        lives = z3.Or(b.process(v.t) == PROCESS.RUNNING, b.process(v.t) == PROCESS.SHADOW)
+        orphan = z3.And(a.is_orphan(v.t), a.parent_pid(v.t) == FIRST_PID)
+        yield "its living children", forall([v.t], z3.Implies(z3.And(child, lives), orphan))
+        gone = a.process(v.t) == PROCESS.NO_PROCESS
+        yield "its zombies", forall([v.t], z3.Implies(z3.And(child, b.process(v.t) == PROCESS.ZOMBIE), gone))
+        zombie = z3.And(a.process(caller) == PROCESS.ZOMBIE, a.exit_status(caller) == (k["status"] % 256) * 256)
+        yield "what is left of it", z3.If(b.is_orphan(caller), a.process(caller) == PROCESS.NO_PROCESS, zombie)
+    elif x.rule in ("wait4", WAIT4_RESUMED) and done:
+        pid = k["pid"] if x.rule == "wait4" else b.waits_pid(caller)
+        zombie = z3.And(child, b.process(v.t) == PROCESS.ZOMBIE, z3.Or(pid == -1, b.pid(v.t) == pid))
+        ended = k["ended"]
+        said = [outputs["child"] == b.pid(ended), outputs["status"] == b.exit_status(ended), a.process(ended) == PROCESS.NO_PROCESS]
+        if z3.is_int_value(outputs["child"]):
+            yield "no child", outputs["child"] == 0
+            yield "that none has ended", forall([v.t], z3.Not(zombie))
+        else:
+            yield "which has ended", z3.And(z3.substitute(zombie, (v.t, ended)), *said)
+    if x.rule in ("wait4", WAIT4_RESUMED, "exit"):
+        return
+    ends = z3.And(b.process(v.t) == PROCESS.ZOMBIE, a.process(v.t) != PROCESS.ZOMBIE)
+    yield "who forgets zombies", forall([v.t], z3.Not(ends))
 
 
 def named_by_pid(x: Transition, task: Term) -> Term:
