@@ -68,7 +68,7 @@ class Core:
         ]
         if profile.host_place:
             for task in tasks:
-                privileged = profile.host_priv_is_callers and task.number == boot.BOOTSTRAP_TASK
+                privileged = profile.first_task_is_privileged and task.number == boot.BOOTSTRAP_TASK
                 task.put(Place.HOST, self.well_known[boot.HOST_PRIV_PORT if privileged else boot.HOST_PORT].make_send())
         if profile.host_special_ports > 0:
             for number, port in boot.BOOT_HOST_PORTS.items():

@@ -197,8 +197,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     no group, and one that was set to DEAD joins the first that reports DEAD. (The swap call of every kernel does
     that.)"""
     host_priv_is_callers: bool = False
-    """Whether the calls that want the privileged host port take it only if it is what the caller has in the place HOST.
-    Then the first task has it there at boot."""
+    """Whether the calls that want the privileged host port take it only if it is in the caller's place HOST."""
     host_special_ports: int = 0
     """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
     queue_limit_max: int = 16
@@ -312,6 +311,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def has_processes(self) -> bool:
         """Whether this kernel has processes: who a task is follows from its process."""
         return self.serves("fork")
+
+    @property
+    def first_task_is_privileged(self) -> bool:
+        """Whether the first task has the privileged host port in the place HOST at boot."""
+        return self.host_priv_is_callers or self.has_processes
 
     def serves(self, call: str) -> bool:
         """Whether this kernel has the call named ``call``."""

@@ -454,7 +454,7 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
         f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
         held = {
             Place.KERNEL: task_port(task),
-            Place.HOST: HOST_PRIV_PORT if profile.host_priv_is_callers and task == BOOTSTRAP_TASK else HOST_PORT,
+            Place.HOST: HOST_PRIV_PORT if profile.first_task_is_privileged and task == BOOTSTRAP_TASK else HOST_PORT,
             Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
             Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
         }

@@ -88,21 +88,21 @@ CHANNELS = (
     ),
     Channel(
         "process",
-        "a process has a pid, sets its ids or ends",
+        "a process begins, sets its ids or ends",
         "whether there is a process with the pid, and whether the task may get its ports",
-        "nothing: pids are for all; the port itself, as step invariant 223 says",
+        "nothing: every process can ask for any pid (step invariant 223 says who gets a port)",
     ),
     Channel(
         "images",
         "a process forks, or executes an image",
-        "the pid version of the next process or image: how many there were",
-        "the number of forks and execs, of all processes together",
+        "the next pid version, and so how many forks and execs there were",
+        "nothing: all processes share one counter",
     ),
     Channel(
         "parent",
         "a process ends",
-        "a child of its: that it is an orphan; its parent: which child it was, and what it gave to exit",
-        "the process ends, and can say 8 bits",
+        "its parent: which child it was, and its status; its children: that they are orphans",
+        "nothing: the status has 8 bits",
     ),
     Channel("shortage", "the kernel is out of memory", "the code", "nothing: memory is shared, and the kernel says when it is short"),
 )
@@ -179,10 +179,8 @@ def local_respect(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """The port's receive right is under a name of a task beyond the caller's authority."""
 
     if names := _changed(x, "Task"):
-        yield (
-            "tasks",
-            forall([v.t], z3.Implies(g.beyond(v.t), z3.Or(_same(x, names, v.t), _runs_again(t, names, v.t), _becomes_orphan(t, names, v.t)))),
-        )
+        kept = z3.Or(_same(x, names, v.t), _runs_again(t, names, v.t), _becomes_orphan(t, names, v.t))
+        yield "tasks", forall([v.t], z3.Implies(g.beyond(v.t), kept))
     if names := _changed(x, "Task", "Place"):
         yield "exception ports", forall([v.t, v.w], z3.Implies(g.beyond(v.t), _same(x, names, v.t, v.w)))
     if names := _changed(x, "Task", "Int"):

@@ -29,7 +29,7 @@ def no_processes(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(141, "the processes that exist have pids of their own", lambda profile: profile.has_processes)
 def pids(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """No two processes have one pid, be they zombies or not. (While an exec is under way, its other task is a shadow.)"""
+    """No two processes, living or zombies, have one pid. While an exec is under way, one of its tasks is a shadow."""
     both = z3.And(*[_has_own_pid(s, task) for task in (v.t, v.u)])
     yield "no two", forall([v.t, v.u], z3.Implies(z3.And(both, s.pid(v.t) == s.pid(v.u)), v.t == v.u))
 
@@ -59,8 +59,8 @@ def pid_versions(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(144, "a process that lives has a task that lives", lambda profile: profile.has_processes)
 def zombies(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """Behind a task that lives is no zombie, and behind one that has ended no other process. Behind one that wasn't
-    made yet is none.
+    """The process of a live task isn't a zombie. A task that has ended has no process but a zombie, and a task that
+    wasn't made yet has none.
     """
     process, life = s.process(v.t), s.task_life(v.t)
     yield "of a live task", forall([v.t], z3.Implies(s.alive(v.t), process != PROCESS.ZOMBIE))

@@ -200,7 +200,7 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
 
 
 _IDS = tuple(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved"))
-"""Who a process is, for calls that ask whether another may control it."""
+"""The ids by which a call decides whether a process may control another."""
 
 SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),

@@ -7,10 +7,12 @@
    port. (So where the call with tokens succeeds, task_create would have succeeded.)
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports into two halves so that no right leads
    from one to the other. Then no call, made in either half, makes such a right. (Where tasks' ports are given by pids,
-   the users of the processes are divided, too, and no process is root or has root among its three users.)
+   the users of the processes are divided, too. No process is root or has root among its three users, and none executes
+   a set-user-id image of root or of a user of the other half.)
 3. *Token integrity*: a living or new task is given tokens only by a call that presents the host security port (a task
-   made without it has its parent's tokens). A message carries the tokens that its sender has when it sends. The
-   kernel's messages carry the kernel's tokens.
+   made without it has its parent's tokens). Where tasks have processes, a task's tokens change when its process
+   sets its ids, and an exec's new task gets those of its image (step invariants 29 and 30). A message carries the
+   tokens that its sender has when it sends. The kernel's messages carry the kernel's tokens.
 4. *Non-interference*: a step changes nothing of what belongs to a task that its caller doesn't control, except through
    a legal channel; and two states that look the same to a caller give its call the same answer, and look the same to it
    after the call.
@@ -107,8 +109,8 @@ class Halves:
             yield "an exec is in one half with its new task and its image", forall([v.t], z3.Implies(under_way, together))
 
     def may_execute(self, owner: Term, half: Term) -> Term:
-        """A task of this half may execute the image: it is no set-user-id image, or that of a user of the half who
-        isn't root.
+        """A task of this half may execute the image: it isn't a set-user-id image, or its owner is a user of the half
+        and isn't root.
         """
         return z3.Or(owner == UNSET, z3.And(owner != 0, self.of_user(owner) == half))
 

@@ -105,7 +105,7 @@ class Setup:
 
     def _get_host(self) -> None:
         """Get the bootstrap task a right to the ordinary host port, which need not be its own host port."""
-        if self.profile.host_priv_is_callers:
+        if self.profile.first_task_is_privileged:
             host_priv = self.well_known("host_priv", BOOTSTRAP_TASK)
             self._do(BOOTSTRAP_TASK, "host_get_special_port", host_priv=host_priv, which=int(HostPort.HOST))
         else:

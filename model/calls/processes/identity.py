@@ -1,4 +1,4 @@
-"""Who the process behind a task is, and what the kernel gives its task for that: tokens and a host port."""
+"""The identity of the process behind a task, and what the kernel gives the task for it: tokens and a host port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDS = (*(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effe
 
 
 def has_process(state: State, task: Term) -> Term:
-    """A process is behind the task. (That of a task that lives is no zombie.)"""
+    """A process is behind the task. (That of a task that lives isn't a zombie.)"""
     return state.process(task) != PROCESS.NO_PROCESS
 
 

@@ -33,17 +33,17 @@ ANY_CHILD = -1
 STATUS_BITS = 256
 
 MADE = rests_on(
-    xnu="bsd/kern/kern_exec.c: execve, __mac_execve; bsd/kern/kern_fork.c: cloneproc, forkproc, fork_create_child; osfmk/kern/ipc_tt.c: ipc_task_init"
+    xnu="../bsd/kern/kern_exec.c: execve, __mac_execve; ../bsd/kern/kern_fork.c: cloneproc, forkproc, fork_create_child; kern/ipc_tt.c: ipc_task_init"
 )
 """Of an exec's first phase."""
 NAMED = rests_on(
-    xnu="bsd/kern/kern_exec.c: exec_handle_sugid; osfmk/kern/ipc_tt.c: ipc_task_reset; bsd/kern/kern_credential.c: kauth_cred_proc_update; "
-    "bsd/kern/kern_prot.c: set_security_token"
+    xnu="../bsd/kern/kern_exec.c: exec_handle_sugid; kern/ipc_tt.c: ipc_task_reset; ../bsd/kern/kern_credential.c: kauth_cred_proc_update; "
+    "../bsd/kern/kern_prot.c: set_security_token"
 )
 """Of its second phase."""
-SWITCHED = rests_on(xnu="bsd/kern/kern_exec.c: proc_exec_switch_task; osfmk/kern/ipc_tt.c: ipc_task_enable")
+SWITCHED = rests_on(xnu="../bsd/kern/kern_exec.c: proc_exec_switch_task; kern/ipc_tt.c: ipc_task_enable")
 """Of its third phase."""
-DONE = rests_on(xnu="bsd/kern/kern_exec.c: __mac_execve; osfmk/kern/task.c: task_terminate_internal")
+DONE = rests_on(xnu="../bsd/kern/kern_exec.c: __mac_execve; kern/task.c: task_terminate_internal")
 """Of its last phase."""
 STOPS = decided("The phases of an exec of XNU 11417 aren't one step for other tasks. A test decides after which of them another task makes a call.")
 """Of an exec that stops between its phases."""
@@ -63,8 +63,8 @@ def _draw_version(after: After, task: Term) -> None:
 
 @rule(
     evidence=rests_on(
-        xnu="bsd/kern/kern_fork.c: fork, fork1, cloneproc, forkproc; osfmk/kern/task.c: task_create_internal; "
-        "osfmk/kern/ipc_tt.c: ipc_task_init; bsd/kern/kern_prot.c: set_security_token"
+        xnu="../bsd/kern/kern_fork.c: fork, fork1, cloneproc, forkproc; kern/task.c: task_create_internal; "
+        "kern/ipc_tt.c: ipc_task_init; ../bsd/kern/kern_prot.c: set_security_token"
     )
 )
 def fork(
@@ -268,7 +268,7 @@ def _is_child(k: Context, task: Term) -> Term:
     return z3.And(k.before.parent_pid(task) == k.before.pid(k.caller), task != k.caller)
 
 
-@rule("exit", evidence=rests_on(xnu="bsd/kern/kern_exit.c: exit, exit1, proc_exit, reap_child_locked; osfmk/kern/task.c: task_terminate_internal"))
+@rule("exit", evidence=rests_on(xnu="../bsd/kern/kern_exit.c: exit, exit1, proc_exit, reap_child_locked; kern/task.c: task_terminate_internal"))
 def end_process(k: Context, status: Int) -> Iterator[Case]:
     """End the calling process and its task.
 
@@ -326,7 +326,7 @@ class _Children:
 
 
 WHICH_CHILD = rests_on(
-    xnu=read("bsd/kern/kern_exit.c: wait4_nocancel, reap_child_locked")
+    xnu=read("../bsd/kern/kern_exit.c: wait4_nocancel, reap_child_locked")
     + decided("Which of several zombies it is, the kernel's list of children decides. The state doesn't have that list.")
 )
 """Of the zombie that a parent gets."""
@@ -345,7 +345,7 @@ def _has_ended(k: Context, children: _Children, ended: Task) -> Case:
     return k.succeeds(title, children.some_ended, forget, evidence=WHICH_CHILD, child=b.pid(ended), status=b.exit_status(ended))
 
 
-_WAIT = rests_on(xnu="bsd/kern/kern_exit.c: wait4, wait4_nocancel")
+_WAIT = rests_on(xnu="../bsd/kern/kern_exit.c: wait4, wait4_nocancel")
 
 
 @rule(evidence=_WAIT)
@@ -367,7 +367,9 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
         after.at("waits_pid")[k.caller] = pid
 
     # REPLY
-    yield k.succeeds("no child has ended yet", no_hang, child=z3.IntVal(0), status=z3.IntVal(0))
+    yield k.succeeds(
+        "no child has ended yet", k.otherwise(z3.And(no_hang, z3.Not(children.some_ended)), tested=no_hang), child=z3.IntVal(0), status=z3.IntVal(0)
+    )
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the caller waits for a child", k.otherwise(z3.Not(no_hang)), wait)
 
 

@@ -43,7 +43,7 @@ def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     root gets no user and no group that wasn't among its real, effective and saved ones. When an id changes, the process
     is marked.
 
-    The call sets what it is asked to set. With setuid and setgid root gives up all its three users or groups. Other
+    The call sets what its arguments say. With setuid and setgid root gives up all its three users or groups. Other
     calls leave a saved id as it is, or (setreuid and setregid) make it the effective one.
     """
     b, a, k = x.before, x.after, x.k
@@ -106,7 +106,7 @@ def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
     for which, (was, now) in ids.items():
         if f"{which}_{of}" in asked:
             value = asked[f"{which}_{of}"]
-            yield f"the {which} {of} that is asked for", now == (z3.If(value == UNSET, was, value) if x.rule in _KEEPS_NOTHING else value)
+            yield f"the {which} {of} of the argument", now == (z3.If(value == UNSET, was, value) if x.rule in _KEEPS_NOTHING else value)
     saved, effective = ids["saved"], ids["effective"]
     if x.rule in _KEEPS_NOTHING:
         kept = z3.Or(*[z3.And(saved[0] == value, z3.Or(of == "user", value != UNSET)) for value in asked.values()])
@@ -122,7 +122,7 @@ def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(221, "by whose groups a process is a member follows from its ids")
 def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """With setuid the process becomes a member of the new user's groups, unless it has opted out. It opts out when its
-    effective group changes, and with a set-id image of an owner. Whoever has opted out stays so.
+    effective group changes, and with a set-id image of an owner. A process that has opted out stays so.
     """
     b, a, k = x.before, x.after, x.k
     if not k.profile.has_processes:
@@ -162,7 +162,7 @@ def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """When the new task of an exec gets other effective ids, its port is a new one, to which only its own right leads.
     No exception of it goes to a port that root hasn't set. When the exec is over, the old task's port is dead, so
-    whoever had a right to it has a dead right.
+    every right to it is dead.
     """
     if x.rule != EXEC_RESUMED:
         return
@@ -272,7 +272,7 @@ def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(224, "a call about processes tells what is so")
 def told(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """issetugid tells whether the caller's process is marked, and pid_for_task the pid of the process behind the task."""
+    """issetugid tells whether the caller's process is marked. pid_for_task tells which process is behind a task."""
     b, k, outputs = x.before, x.k, x.case.outputs
     if x.rule == "issetugid" and "changed" in outputs:
         yield "the mark", outputs["changed"] == z3.If(b.has_changed_ids(k.caller), 1, 0)

@@ -34,8 +34,8 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     the others what its parent's hold.
 
     If the call sets the child's host port, that is one of the host's two. So is the host port of a new process's task.
-    A task of XNU 11417 doesn't inherit its ports for debugging and for resources, and not a right to a kernel object's
-    port where these are told as null.
+    A task of XNU 11417 doesn't inherit its ports for debugging and for resources, nor a right to a kernel object's
+    port where calls report such rights as null.
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))

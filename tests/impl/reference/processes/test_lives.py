@@ -83,7 +83,7 @@ def test_a_task_without_a_process_has_no_children() -> None:
     assert last.refused("fork", shortage=1) == "ESRCH"
     assert last.refused("exit", status=1) == "ESRCH"
     assert last.refused("wait4") == "ESRCH"
-    assert last.refused("wait4", pid=LOWEST) == "ESRCH"
+    assert last.refused("wait4", pid=LOWEST) == "EINVAL"
 
 
 def test_a_child_inherits_places(root: Actor) -> None:
