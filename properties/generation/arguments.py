@@ -324,7 +324,7 @@ def _id(c: Choices, s: Situation, argument: Argument, kind: str, others: tuple[i
 def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A process: for a wait mostly any child, or one of them."""
     children = s.children
-    if signature.name == "wait4" and not c.one_in(6):
+    if signature.name == "wait4" and not c.one_in(4):
         return c.pick(children) if children and c.one_in(2) else -1
     zombies = [zombie.pid for zombie in s.snapshot.zombies.values()]
     pids = [each.pid for each in s.living]

@@ -57,7 +57,7 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     }
     known = set(initial.ports)
     pids: dict[int, ResultRef] = {}
-    """Pid -> the result that it is."""
+    """Pid of a forked process -> the result that it is."""
     calls: list[SymbolicCall] = []
     for step in steps:
         signature = SIGNATURES[step.call]
