@@ -318,7 +318,8 @@ def _id(c: Choices, s: Situation, argument: Argument, kind: str, others: tuple[i
     if not argument.required and c.one_in(2):
         return UNSET
     own, known = [[getattr(each, f"{which}_{kind}") for which in _THREE] for each in (s.process, c.pick(s.living))] if s.process else [[0], [0]]
-    return c.weighted(((c.pick(own), 6), (c.pick(known), 3), (0, 4), (c.pick(others), 3), (UNSET, 1), (OUTSIDER, 1)))
+    drawn: int = c.weighted(((c.pick(own), 6), (c.pick(known), 3), (0, 4), (c.pick(others), 3), (UNSET, 1), (OUTSIDER, 1)))
+    return drawn
 
 
 def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:

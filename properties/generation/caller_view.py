@@ -75,7 +75,8 @@ class Situation:
     def children(self) -> list[int]:
         """The pids of the caller's children, first of those that have ended."""
         own = None if self.process is None else self.process.pid
-        return [child.pid for child in (*self.snapshot.zombies.values(), *self.living) if child.parent == own]
+        ended = [child.pid for child in self.snapshot.zombies.values() if child.parent == own]
+        return [*ended, *(child.pid for child in self.living if child.parent == own)]
 
     @cached_property
     def names(self) -> list[int]:

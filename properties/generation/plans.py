@@ -1282,8 +1282,8 @@ def a_process_with_other_ids_is_asked_for(s: Stage) -> _Calls[None]:
     places = [which for which, place in s.profile.special_ports.items() if place is Place.ACCESS]
     if places and s.choices.one_in(3):
         port = yield from s.new_port(parent, sends=True)
-        given = {"task": s.control(parent, child), "which": places[0], "port": s.pick([s.name(parent, port), me])}
-        yield from s.make(parent, "task_set_special_port", **given)
+        held = s.pick([s.name(parent, port), me])
+        yield from s.make(parent, "task_set_special_port", task=s.control(parent, child), which=places[0], port=held)
         if s.choices.one_in(2):
             yield from s.kill(port)
     pid = _process(s, child).pid
