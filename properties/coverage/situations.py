@@ -476,7 +476,7 @@ def _zombie_is_asked_for(scene: Scene, subject: Subject) -> bool:
 
 def _forgotten_is_asked_for(scene: Scene, subject: Subject) -> bool:
     """Kernels give pids in ascending order: one below the highest that no process has was a process's."""
-    known = {each.pid for each in (*_processes(scene.before), *scene.before.zombies.values())}
+    known = {each.pid for each in _processes(scene.before)} | {zombie.pid for zombie in scene.before.zombies.values()}
     return 0 < _asked_pid(scene) < max(known, default=0) and _asked_pid(scene) not in known
 
 

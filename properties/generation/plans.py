@@ -171,12 +171,8 @@ class Stage:
         one that can be ended; with ``waiting``, also while it waits in a call.
         """
         there = [other for other in self.controlled(task) if not ends or self.can_end(other, waiting)]
-        if (
-            self.can_create(task)
-            and not (waiting and self.profile.has_processes)
-            and len(self.snapshot.tasks) < MOST_TASKS
-            and (not there or self.choices.one_in(2))
-        ):
+        can_create = self.can_create(task) and not (waiting and self.profile.has_processes) and len(self.snapshot.tasks) < MOST_TASKS
+        if can_create and (not there or self.choices.one_in(2)):
             created = yield from self.new_task(task)
             if created is not None:
                 return created
@@ -1225,8 +1221,11 @@ def _child(s: Stage, parent: int) -> _Calls[int]:
 
 
 def _asks(s: Stage, pid: int) -> _Calls[None]:
-    """A task asks for a port of another one, by the pid of its process."""
-    task = s.pick([each for each in callers(s.snapshot) if s.snapshot.tasks[each].process is not None])
+    """A task asks for a port of another one, by the pid of its process: often one of the same user, not root."""
+    processes = {each: process for each in callers(s.snapshot) if (process := s.snapshot.tasks[each].process) is not None}
+    users = [process.effective_user for process in processes.values() if process.pid == pid]
+    alike = [each for each, process in processes.items() if process.pid != pid and process.effective_user in users and process.effective_user]
+    task = s.pick(alike if alike and s.choices.one_in(2) else list(processes))
     me = yield from s.own(task)
     call = s.choices.weighted((("task_for_pid", 4), ("task_name_for_pid", 2), ("task_inspect_for_pid", 1), ("task_read_for_pid", 1)))
     yield from s.attempt(task, Call(call, {"target_tport": me, "pid": pid}))
@@ -1283,15 +1282,22 @@ def a_process_with_other_ids_is_asked_for(s: Stage) -> _Calls[None]:
     places = [which for which, place in s.profile.special_ports.items() if place is Place.ACCESS]
     if places and s.choices.one_in(3):
         port = yield from s.new_port(parent, sends=True)
-        given = {"task": s.control(parent, child), "which": places[0], "port": s.pick([s.name(parent, port), me])}
-        yield from s.make(parent, "task_set_special_port", **given)
+        held = s.pick([s.name(parent, port), me])
+        yield from s.make(parent, "task_set_special_port", task=s.control(parent, child), which=places[0], port=held)
         if s.choices.one_in(2):
             yield from s.kill(port)
+    pid = _process(s, child).pid
+    with suppress(Lost):
+        yield from _asks(s, pid)
+    if s.choices.one_in(3):  # then it is of another's user, and marked
+        user = s.pick([process.effective_user for task in callers(s.snapshot) if (process := s.snapshot.tasks[task].process) is not None])
+        yield from s.attempt(child, Call("setuid", {"uid": user}))
+        yield from _asks(s, pid)
     for _ in range(1 + s.choices.below(3)):
         with suppress(Lost):
             yield from _sets_ids(s, s.pick([child, child, parent]))
         with suppress(Lost):
-            yield from _asks(s, _process(s, s.pick([child, parent])).pid)
+            yield from _asks(s, s.pick([pid, pid, _process(s, parent).pid]))
 
 
 def a_child_ends_and_is_waited_for(s: Stage) -> _Calls[None]:
