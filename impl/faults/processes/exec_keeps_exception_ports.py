@@ -23,7 +23,7 @@ class ExecKeepsExceptionPorts(ReferenceKernel):
 
 FAULT = Fault(
     name="exec-keeps-exception-ports",
-    title="the exceptions of a set-id image go to whoever had those of the image before it",
+    title="the exceptions of a set-id image go to the receiver of those of the image before it",
     history=(
         "CVE-2006-4392, fixed in Mac OS X 10.4.8: exec of a set-user-id program left the task's exception ports as they were. The server "
         "there received the ports of the program's task and thread with its first exception, and controlled a process of root."

@@ -33,7 +33,7 @@ class ExecKeepsTaskPort(ReferenceKernel):
 
 FAULT = Fault(
     name="exec-keeps-task-port",
-    title="whoever has the port of a task controls the image that the task's process executes",
+    title="a holder of a task's port controls the image that the task's process executes",
     history=(
         "CVE-2016-1757, fixed in OS X 10.11.4: exec mapped a set-id image into a task whose old port still worked, and revoked the port "
         "later. A holder of the port wrote into the new image's memory and was root. Hurd had the same with the proc port of the new "

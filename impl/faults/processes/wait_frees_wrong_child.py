@@ -17,7 +17,7 @@ class WaitFreesWrongChild(ReferenceKernel):
     name = "reference kernel with wait-frees-wrong-child"
 
     def wait4(self, caller: Task, pid: int, no_hang: bool) -> Steps:
-        """Forget the zombie with this pid, whoever its parent is."""
+        """Forget the zombie with this pid, whichever its parent is."""
         own_process(caller)
         for number, zombie in self.processes.zombies.items():
             if zombie.pid == pid:

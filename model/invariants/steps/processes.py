@@ -182,8 +182,8 @@ def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(226, "a process has a parent, which learns how it ended")
 def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A process that fork makes has a pid that no process had, and its caller as parent and original parent; fork returns
-    that pid. No right leads to its task's port but its own.
+    """A process that fork makes has a pid that no process had, which fork returns. The caller is its parent and its
+    original parent. No right leads to its task's port but its own.
 
     When a process ends, its children that live are orphans and have the first process as parent, and its children that
     have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
