@@ -179,7 +179,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         "only two dead-name requests of a task that ends fire",
         (
             _change(
-                "calls.tasks:TaskCalls.task_terminate",
+                "calls.tasks:TaskCalls.end_task",
                 "for name in sorted(task.space.entries):\n",
                 "asked = [name for name, entry in sorted(task.space.entries.items()) if entry.request is not None]\n"
                 "    for name in asked[2:]:\n"

@@ -202,8 +202,8 @@ class Stage:
         return made.created_task
 
     def can_end(self, task: int, waiting: bool = False) -> bool:
-        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``, which
-        it doesn't make while it is ``waiting``. The first process never ends.
+        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``,
+        which it doesn't make while it is ``waiting``. The first process never ends.
         """
         if not self.profile.has_processes:
             return task >= self.profile.processes
