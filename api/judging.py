@@ -110,8 +110,8 @@ class Run:
             raise self._not_conforming() from None
 
     def resume(self, caller: int | None, stop: bool = False) -> Result:
-        """Let a task go on with its pending call; the result is that call's. With ``stop``, an ``execve`` goes on for one
-        phase only. As ``call`` otherwise.
+        """Let a task go on with its pending call; the result is that call's. With ``stop``, an ``execve`` goes on for
+        one phase only. As ``call`` otherwise.
         """
         __tracebackhide__ = True
         task = None if caller is None else self._run.snapshot.tasks.get(caller)

@@ -17,8 +17,8 @@ from sendright.properties.provenance.origins import control_ports, further_port
 
 
 class ResultRef(msgspec.Struct, frozen=True):
-    """The name or pid that call number ``call`` returned in ``output``. ``seen`` is its original value, used if the call
-    returns none."""
+    """The name or pid that call number ``call`` returned in ``output``. ``seen`` is its original value, used if the
+    call returns none."""
 
     call: int
     output: str
