@@ -1,4 +1,4 @@
-"""The process behind each task, tracked from the calls of a trace alone, for any kernel."""
+"""The process behind each task of a trace, by the calls alone, for any kernel."""
 
 from __future__ import annotations
 

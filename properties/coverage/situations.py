@@ -481,7 +481,7 @@ def _forgotten_is_asked_for(scene: Scene, subject: Subject) -> bool:
 
 
 def _executing(phase: int) -> Test:
-    """A call gets the pid of a process in this phase of its exec."""
+    """A call by pid names a process, in this phase of its exec."""
 
     def asked(scene: Scene, subject: Subject) -> bool:
         pid = _asked_pid(scene)
@@ -531,9 +531,9 @@ _OF_PROCESSES: dict[str, Test] = {
     "an orphan ends": _orphan_ends,
     "a process waits for a child that has ended": _zombie_is_waited_for,
     "a child ends for which its parent waits": _wait_goes_on,
-    "a call gets the pid of an ended process": _zombie_is_asked_for,
-    "a call gets the pid of a forgotten process": _forgotten_is_asked_for,
-    **{f"a call gets the pid of a process after phase {phase} between the steps of execve": _executing(phase) for phase in (1, 2, 3)},
+    "a call by pid names an ended process": _zombie_is_asked_for,
+    "a call by pid names a forgotten process": _forgotten_is_asked_for,
+    **{f"a call by pid names a process after phase {phase} between the steps of execve": _executing(phase) for phase in (1, 2, 3)},
     "a right to a task's port is held while its process executes a set-id image": _held_over_exec(True),
     "a right to a task's port is held while its process executes another image": _held_over_exec(False),
     "a process of the same user is refused, because its ids have changed": _refused_for_mark,

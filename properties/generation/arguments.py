@@ -327,6 +327,8 @@ def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
     children = s.children
     if signature.name == "wait4" and not c.one_in(4):
         return c.pick(children) if children and c.one_in(2) else -1
+    if signature.name == "wait4" and c.one_in(6):
+        return -HUGE - 1
     zombies = [zombie.pid for zombie in s.snapshot.zombies.values()]
     pids = [each.pid for each in s.living]
     own = 0 if s.process is None else s.process.pid

@@ -202,8 +202,8 @@ class Stage:
         return made.created_task
 
     def can_end(self, task: int, waiting: bool = False) -> bool:
-        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``,
-        which it doesn't make while it is ``waiting``. The first process never ends.
+        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``, but
+        not while it is ``waiting``. The first process never ends.
         """
         if not self.profile.has_processes:
             return task >= self.profile.processes
@@ -1205,8 +1205,10 @@ def _process(s: Stage, task: int) -> Process:
 
 
 def _parent(s: Stage) -> int:
-    """A task whose process can create another one."""
-    return s.pick([task for task in callers(s.snapshot) if s.may_fork(task)])
+    """A task whose process can create another one: often one that isn't root."""
+    able = [task for task in callers(s.snapshot) if s.may_fork(task)]
+    others = [task for task in able if _process(s, task).effective_user]
+    return s.pick(others if others and s.choices.one_in(2) else able)
 
 
 def _child(s: Stage, parent: int) -> _Calls[int]:
