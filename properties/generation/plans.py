@@ -18,7 +18,7 @@ import msgspec
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import Disposition, Notification, Place, PortObject, Right, SlotKind
+from sendright.mach.abi.rights import EXC_MASK_ALL, Disposition, Notification, Place, PortObject, Right, SlotKind
 from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
@@ -1251,6 +1251,9 @@ def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
     for _ in range(s.choices.below(3)):
         with suppress(Lost):
             yield from _sets_ids(s, s.pick([child, parent]))
+    if s.choices.one_in(3):
+        with suppress(Lost):
+            yield from _handles_own_exceptions(s, child)
     given: dict[str, int] = {}
     if not s.choices.one_in(4):
         given = {"set_user": s.pick([0, 0, 501, 502, UNSET]), "set_group": s.pick([UNSET, UNSET, 0, 20])}
@@ -1264,6 +1267,30 @@ def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
     for _ in range(1 + s.choices.below(2)):
         with suppress(Lost):
             yield from _asks(s, pid)
+
+
+def _handles_own_exceptions(s: Stage, task: int) -> _Calls[None]:
+    """A task has its exceptions sent to a port of its own."""
+    me = yield from s.own(task)
+    port = yield from s.new_port(task, sends=True)
+    to = {"exception_mask": EXC_MASK_ALL, "new_port": s.name(task, port)}
+    yield from s.attempt(task, s.draw(task, "task_set_exception_ports", task=me, **to))
+
+
+def a_process_with_two_users_sets_both(s: Stage) -> _Calls[None]:
+    """A process executes an image of another user or group, and sets its real and its effective id in one call. It may
+    have the real one, and often not the effective one.
+    """
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    pid = _process(s, child).pid
+    other = s.pick([501, 502, 503])
+    yield from s.attempt(child, Call("execve", {"set_user": other, "set_group": other}))
+    processes = {each: own for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
+    task = s.pick([each for each, own in processes.items() if own.pid == pid])
+    real, effective, call = s.pick([("ruid", "euid", "setreuid"), ("rgid", "egid", "setregid")])
+    strangers = [each for each in (0, 501, 502, 503) if each != other]
+    yield from s.attempt(task, Call(call, {real: other, effective: s.pick(strangers)}))
 
 
 def _looks(s: Stage, parent: int, child: int, pid: int) -> _Calls[None]:
@@ -1316,6 +1343,9 @@ def a_child_ends_and_is_waited_for(s: Stage) -> _Calls[None]:
     if s.choices.one_in(3):
         yield from _stakes(s, s.pick([task for task in callers(s.snapshot) if s.controls(task, child)]), child)
     yield from s.end(child)
+    if s.choices.one_in(2):
+        other = s.pick([task for task in callers(s.snapshot) if task != parent])
+        yield from s.attempt(other, Call("wait4", {"pid": pid, "no_hang": True}))
     for _ in range(2):
         with suppress(Lost):
             yield from _asks(s, pid)
@@ -1396,8 +1426,9 @@ PLANS_WITH_RESUME_PORTS: tuple[tuple[Plan, int], ...] = ((suspensions_are_held, 
 PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
     (a_process_executes_while_others_look, 12),
     (a_process_with_other_ids_is_asked_for, 6),
-    (a_child_ends_and_is_waited_for, 4),
+    (a_child_ends_and_is_waited_for, 6),
     (a_parent_ends_before_its_children, 3),
+    (a_process_with_two_users_sets_both, 8),
     (a_message_outlives_its_senders_ids, 2),
 )
 """Further plans for kernels with processes."""
