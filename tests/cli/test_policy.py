@@ -201,5 +201,7 @@ def test_a_complaint_about_a_very_long_value_is_short(capsys: pytest.CaptureFixt
     (tmp_path / "long.toml").write_text(text, "utf-8")
     assert main(["policy", str(tmp_path / "long.toml")]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert len(line) < 1600 and "unknown label 're[[" in line and "characters left out" in line
+    assert len(line) < 1600
+    assert "unknown label 're[[" in line
+    assert "characters left out" in line
     assert line.endswith(")")  # what to choose from
