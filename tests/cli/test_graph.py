@@ -73,7 +73,7 @@ def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("call", "changed", "status"),
     [
-        ("mach_port_request_notification", {"arguments": {"name": 1, "variant": {}}}, ExitStatus.VIOLATION),
+        ("mach_port_request_notification", {"arguments": {"name": 1, "variant": 7}, "outputs": {}}, ExitStatus.VIOLATION),
         ("mach_port_allocate", {"created_task": 7}, ExitStatus.HOLDS),
     ],
 )
@@ -109,3 +109,34 @@ def test_a_trace_survives_the_disk(tmp_path: Path) -> None:
     assert again.final == trace.final
     assert [step.changes for step in again.steps] == [step.changes for step in trace.steps]
     assert changes(again.initial, again.final) == changes(trace.initial, trace.final)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("arguments", "name", [5], "mach_port_insert_right: the argument name is (5,), not a number"),
+        ("arguments", "tasks", 5, "mach_port_insert_right: it has no argument 'tasks' (did you mean task?)"),
+        ("outputs", "port", [5], "mach_port_insert_right has no result 'port'"),
+    ],
+)
+def test_values_that_a_call_does_not_have_are_refused(
+    part: str, name: str, value: Any, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    index = next(step.index for step in trace.steps if step.call == "mach_port_insert_right")
+    changed = json.loads(trace_text(trace))
+    changed["steps"][index].setdefault(part, {})[name] = value
+    (tmp_path / "changed.json").write_text(json.dumps(changed))
+    assert main(["graph", str(tmp_path / "changed.json")]) == 2
+    assert f"$.steps[{index}]: {words}" in capsys.readouterr().err
+
+
+def test_a_result_that_is_no_name_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    changed = json.loads(trace_text(trace))
+    index = next(step.index for step in trace.steps if step.outputs)
+    name = next(iter(changed["steps"][index]["outputs"]))
+    changed["steps"][index]["outputs"][name] = [[5]]
+    (tmp_path / "changed.json").write_text(json.dumps(changed))
+    assert main(["graph", str(tmp_path / "changed.json")]) == 2
+    assert f"$.steps[{index}]: the result {name} is ((5,),), which is not of type" in capsys.readouterr().err
