@@ -54,6 +54,8 @@ def read_trace(file: Path) -> Trace:
 def _misformed(step: Step) -> str | None:
     """What is wrong with the form of the arguments or the results of ``step``, in words; None: nothing."""
     call, outputs = Call(step.call, _as_tuple(step.arguments)), _as_tuple(step.outputs)
+    if step.created_task is not None and not SIGNATURES[step.call].creates_task:
+        return f"{step.call} creates no task"
     return call_error(call) or recorded_outputs_error(step.call, outputs)
 
 

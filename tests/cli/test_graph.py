@@ -74,7 +74,7 @@ def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixtu
     ("call", "changed", "status"),
     [
         ("mach_port_request_notification", {"arguments": {"name": 1, "variant": 7}, "outputs": {}}, ExitStatus.VIOLATION),
-        ("mach_port_allocate", {"created_task": 7}, ExitStatus.HOLDS),
+        ("mach_port_allocate", {"arguments": {"right": 1, "task": 1}}, ExitStatus.HOLDS),
     ],
 )
 def test_what_no_run_says_of_a_call(capsys: pytest.CaptureFixture[str], tmp_path: Path, call: str, changed: dict[str, Any], status: int) -> None:
@@ -129,6 +129,13 @@ def test_values_that_a_call_does_not_have_are_refused(
     (tmp_path / "changed.json").write_text(json.dumps(changed))
     assert main(["graph", str(tmp_path / "changed.json")]) == 2
     assert f"$.steps[{index}]: {words}" in capsys.readouterr().err
+
+
+def test_a_call_that_creates_no_task_has_made_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
+    step = msgspec.structs.replace(trace.steps[-1], created_task=7)
+    assert main(["graph", saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step)))]) == 2
+    assert f"{step.call} creates no task" in capsys.readouterr().err
 
 
 def test_a_result_that_is_no_name_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
