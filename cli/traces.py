@@ -14,8 +14,6 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot, slots
 from sendright.mach.state.trace import TRACE_FORMAT, Step, Trace, contradiction
-from sendright.properties.runs.answer_form import recorded_outputs_error
-from sendright.properties.runs.call_form import call_error
 
 _T = TypeVar("_T")
 
@@ -53,6 +51,9 @@ def read_trace(file: Path) -> Trace:
 
 def _misformed(step: Step) -> str | None:
     """What is wrong with the form of the arguments or the results of ``step``, in words; None: nothing."""
+    from sendright.properties.runs.answer_form import recorded_outputs_error
+    from sendright.properties.runs.call_form import call_error
+
     call, outputs = Call(step.call, _as_tuple(step.arguments)), _as_tuple(step.outputs)
     if step.created_task is not None and not SIGNATURES[step.call].creates_task:
         return f"{step.call} creates no task"
