@@ -127,7 +127,18 @@ def discard_the_rest() -> None:
         os.close(nothing)
 
 
+_LONGEST_COMPLAINT = 1500
+"""Characters. An input can have a value of any length, and a complaint names the value."""
+_END_OF_COMPLAINT = 400
+"""So many of them are of its end, which says what to do."""
+
+
 def complain(words: str) -> None:
-    """Say one line on standard error, if that can be written to."""
+    """Say one line on standard error, if that can be written to. The middle of a very long line is left out."""
+    line = one_line(words)
+    left_out = len(line) - _LONGEST_COMPLAINT
+    if left_out > 0:
+        begins, ends = line[: _LONGEST_COMPLAINT - _END_OF_COMPLAINT], line[-_END_OF_COMPLAINT:]
+        line = f"{begins}… ({left_out:,} characters left out) …{ends}"
     with contextlib.suppress(OSError, ValueError):
-        print(f"sendright: {one_line(words)}", file=sys.stderr)
+        print(f"sendright: {line}", file=sys.stderr)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sendright.cli.bad_input import BadInput
 from sendright.mach.files import CantRead, read_regular
 from sendright.mach.json_text import read_json
+from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.snapshot import Snapshot, slots
-from sendright.mach.state.trace import TRACE_FORMAT, Trace, contradiction
+from sendright.mach.state.trace import TRACE_FORMAT, Step, Trace, contradiction
 
 _T = TypeVar("_T")
 
@@ -39,10 +40,31 @@ def read_trace(file: Path) -> Trace:
             raise BadInput(f"{file}: $.steps[{index}].call: {step.call!r} is not a call (sendright calls lists them)")
         if step.index != index:
             raise BadInput(f"{file}: $.steps[{index}].index: {step.index} is out of order (steps are numbered from 0)")
+        wrong = _misformed(step)
+        if wrong is not None:
+            raise BadInput(f"{file}: $.steps[{index}]: {wrong} (the trace was changed: make the run again)")
     where = contradiction(trace)
     if where is not None:
         raise BadInput(f"{file}: {where}: contradicts the steps before it (the trace was changed: make the run again)")
     return trace
+
+
+def _misformed(step: Step) -> str | None:
+    """What is wrong with the form of the arguments or the results of ``step``, in words; None: nothing."""
+    from sendright.properties.runs.answer_form import recorded_outputs_error
+    from sendright.properties.runs.call_form import call_error
+
+    call, outputs = Call(step.call, _as_tuple(step.arguments)), _as_tuple(step.outputs)
+    if step.created_task is not None and not SIGNATURES[step.call].creates_task:
+        return f"{step.call} creates no task"
+    return call_error(call) or recorded_outputs_error(step.call, outputs)
+
+
+def _as_tuple(value: Any) -> Any:
+    """``value``, whose keys are strings, with a tuple for each array of JSON."""
+    if isinstance(value, dict):
+        return {name: _as_tuple(each) for name, each in value.items()}
+    return tuple([_as_tuple(each) for each in value]) if isinstance(value, list) else value
 
 
 def read_state(file: Path) -> Snapshot:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.descriptors import is_array, is_memory
 from sendright.mach.kernel.call import Call, Result
-from sendright.mach.signatures import SIGNATURES, OutputType, Signature
+from sendright.mach.signatures import SIGNATURES, Output, OutputType, Signature
 
 
 def answer_error(call: Call, result: Result) -> str | None:
@@ -51,10 +51,24 @@ def _wrong_outputs(signature: Signature, result: Result) -> str | None:
     outputs = signature.results(result.code)
     if result.outputs.keys() != {output.name for output in outputs}:
         return f"the results are {', '.join(map(str, result.outputs)) or 'none'} instead of {', '.join(output.name for output in outputs) or 'none'}"
+    return _misformed(outputs, result.outputs)
+
+
+def recorded_outputs_error(call: str, outputs: Mapping[str, Any]) -> str | None:
+    """The fault in the form of the results that are recorded of ``call``, in words; None: there is none. Some may be
+    missing: an answer without the form of its signature is recorded without results. Arrays must be tuples.
+    """
+    known = SIGNATURES[call].outputs
+    unknown = outputs.keys() - {output.name for output in known}
+    if unknown:
+        return f"{call} has no result {min(unknown)!r}"
+    return _misformed([output for output in known if output.name in outputs], outputs)
+
+
+def _misformed(outputs: Iterable[Output], values: Mapping[str, Any]) -> str | None:
     for output in outputs:
-        value = result.outputs[output.name]
-        if not _FORMS.get(output.type, is_number)(value):
-            return f"the result {output.name} is {value!r}, which is not of type {output.type.value}"
+        if not _FORMS.get(output.type, is_number)(values[output.name]):
+            return f"the result {output.name} is {values[output.name]!r}, which is not of type {output.type.value}"
     return None
 
 

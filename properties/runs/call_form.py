@@ -8,16 +8,20 @@ from typing import Any
 from sendright.mach.abi.descriptors import is_memory
 from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES, ArgumentType
-from sendright.mach.suggestions import unknown_call
+from sendright.mach.suggestions import perhaps_meant, unknown_call
 from sendright.properties.runs.answer_form import are_numbers, is_number
 
 
 def call_error(call: Call) -> str | None:
-    """What is wrong with the form of ``call``, in words; None: nothing. It can be that no call has the name, or that an
-    argument isn't of its type's form. Arrays must be tuples.
+    """What is wrong with the form of ``call``, in words; None: nothing. It can be that no call has the name, that the
+    call has no such argument, or that an argument isn't of its type's form. Arrays must be tuples.
     """
     if call.name not in SIGNATURES:
         return unknown_call(call.name)
+    known = [argument.name for argument in SIGNATURES[call.name].arguments]
+    for name in call.arguments:
+        if name not in known:
+            return f"{call.name}: it has no argument {reprlib.repr(name)}{perhaps_meant(name, known)}"
     for argument in SIGNATURES[call.name].arguments:
         if argument.name in call.arguments:
             value = call.arguments[argument.name]

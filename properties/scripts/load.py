@@ -192,7 +192,8 @@ def _used(form: ScriptForm, raw: Any) -> list[str]:
             found.add(value)
         elif isinstance(value, dict):
             pending += value.values()
-            serving |= {value["as"]} if value.get("call") in SERVE and isinstance(value.get("as"), str) else set()
+            call, task = value.get("call"), value.get("as")
+            serving |= {task} if isinstance(call, str) and call in SERVE and isinstance(task, str) else set()
         elif isinstance(value, list):
             pending += value
     serving -= {form.servers[name].caller for name in found}

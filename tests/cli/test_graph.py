@@ -70,17 +70,11 @@ def test_a_trace_that_contradicts_itself_is_one_line(capsys: pytest.CaptureFixtu
         assert f": {place}" in line
 
 
-@pytest.mark.parametrize(
-    ("call", "changed", "status"),
-    [
-        ("mach_port_request_notification", {"arguments": {"name": 1, "variant": {}}}, ExitStatus.VIOLATION),
-        ("mach_port_allocate", {"created_task": 7}, ExitStatus.HOLDS),
-    ],
-)
-def test_what_no_run_says_of_a_call(capsys: pytest.CaptureFixture[str], tmp_path: Path, call: str, changed: dict[str, Any], status: int) -> None:
+def test_what_no_run_says_of_a_call(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
-    step = msgspec.structs.replace(trace.steps[-1], call=call, **changed)
-    assert main(["graph", saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step)))]) == status
+    step = msgspec.structs.replace(trace.steps[-1], call="mach_port_request_notification", arguments={"name": 1, "variant": 7}, outputs={})
+    changed = msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step))
+    assert main(["graph", saved(tmp_path, changed)]) == ExitStatus.VIOLATION
     assert capsys.readouterr().err == ""
 
 
@@ -109,3 +103,41 @@ def test_a_trace_survives_the_disk(tmp_path: Path) -> None:
     assert again.final == trace.final
     assert [step.changes for step in again.steps] == [step.changes for step in trace.steps]
     assert changes(again.initial, again.final) == changes(trace.initial, trace.final)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("arguments", "name", [5], "mach_port_insert_right: the argument name is (5,), not a number"),
+        ("arguments", "tasks", 5, "mach_port_insert_right: it has no argument 'tasks' (did you mean task?)"),
+        ("outputs", "port", [5], "mach_port_insert_right has no result 'port'"),
+    ],
+)
+def test_values_that_a_call_does_not_have_are_refused(
+    part: str, name: str, value: Any, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    index = next(step.index for step in trace.steps if step.call == "mach_port_insert_right")
+    changed = json.loads(trace_text(trace))
+    changed["steps"][index].setdefault(part, {})[name] = value
+    (tmp_path / "changed.json").write_text(json.dumps(changed))
+    assert main(["graph", str(tmp_path / "changed.json")]) == 2
+    assert f"$.steps[{index}]: {words}" in capsys.readouterr().err
+
+
+def test_a_call_that_creates_no_task_has_made_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD[:3])
+    step = msgspec.structs.replace(trace.steps[-1], created_task=7)
+    assert main(["graph", saved(tmp_path, msgspec.structs.replace(trace, steps=(*trace.steps[:-1], step)))]) == 2
+    assert f"{step.call} creates no task" in capsys.readouterr().err
+
+
+def test_a_result_that_is_no_name_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trace = run(ReferenceKernel(), MOVE_TO_CHILD)
+    changed = json.loads(trace_text(trace))
+    index = next(step.index for step in trace.steps if step.outputs)
+    name = next(iter(changed["steps"][index]["outputs"]))
+    changed["steps"][index]["outputs"][name] = [[5]]
+    (tmp_path / "changed.json").write_text(json.dumps(changed))
+    assert main(["graph", str(tmp_path / "changed.json")]) == 2
+    assert f"$.steps[{index}]: the result {name} is ((5,),), which is not of type" in capsys.readouterr().err

@@ -194,3 +194,14 @@ def test_a_verdict_names_the_profile_of_what_did_not_run(capsys: pytest.CaptureF
     (tmp_path / "script.json").write_text(json.dumps({"format": "mach-cases/1", "profile": "osf", "cases": [case]}))
     assert main(["policy", named, "--script", str(tmp_path / "script.json"), "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["profile"] == "osf"
+
+
+def test_a_complaint_about_a_very_long_value_is_short(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = Path(CLIENTS).read_text("utf-8").replace("[groups]", f'[groups]\nlong = ["re{"[" * 5000}"]', 1)
+    (tmp_path / "long.toml").write_text(text, "utf-8")
+    assert main(["policy", str(tmp_path / "long.toml")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert len(line) < 1600
+    assert "unknown label 're[[" in line
+    assert "characters left out" in line
+    assert line.endswith(")")  # what to choose from

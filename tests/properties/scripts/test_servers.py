@@ -192,6 +192,12 @@ def test_a_server_of_the_only_name_needs_no_name() -> None:
     assert case.reason == 'can\'t be read: steps[0].args.server: task A has no server "server"'
 
 
+def test_a_call_that_is_no_word_is_refused_with_its_place() -> None:
+    case = result([{"as": "L", "call": ["mach_msg_server"]}])
+    assert case.verdict == "not_modelled"
+    assert "steps[0].call" in (case.reason or "")
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
