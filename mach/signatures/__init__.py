@@ -35,7 +35,8 @@ OWN_CALLS: tuple[str, ...] = tuple(SIGNATURES)
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
 """The calls that create a task."""
 CHILD_MAKERS = tuple(name for name in TASK_MAKERS if any(argument.name == "parent_task" for argument in SIGNATURES[name].arguments))
-"""Those of them with which a task creates a child of any task that it controls, and gets a right to the child's port.
+"""Those of them that create a child of any task that their caller controls, and give it a right to the child's
+port.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures.signature import Argument, Output, Signature
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -112,5 +113,11 @@ BY_PID = (
     _for_pid("task_read_for_pid", "read"),
 )
 """Tasks by the ids of their processes."""
+FLAVOURS_BY_PID: dict[str, PortObject] = {
+    "task_name_for_pid": PortObject.TASK_NAME,
+    "task_inspect_for_pid": PortObject.TASK_INSPECT,
+    "task_read_for_pid": PortObject.TASK_READ,
+}
+"""Those of them that give a right to a further port of the task, with what it is."""
 
 PROCESS_CALLS = frozenset(signature.name for signature in (*CREDENTIALS, *LIVES, *BY_PID))

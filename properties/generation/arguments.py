@@ -22,7 +22,6 @@ from sendright.mach.abi.rights import (
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN, UNSET
 from sendright.mach.signatures import Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
-from sendright.mach.state.process import Process
 from sendright.mach.state.snapshot import Entry
 from sendright.properties.generation import names as name_draws
 from sendright.properties.generation.caller_view import RECEIVING, Situation
@@ -312,27 +311,24 @@ def _group(c: Choices, s: Situation, signature: Signature, argument: Argument, d
     return _id(c, s, argument, "group", (20, 80))
 
 
-def _ids(process: Process, kind: str) -> list[int]:
-    """The real, effective and saved id of a process, of this ``kind``."""
-    return [getattr(process, f"{which}_{kind}") for which in _THREE]
-
-
 def _id(c: Choices, s: Situation, argument: Argument, kind: str, others: tuple[int, ...]) -> int:
     """One of the caller's own ids of this ``kind``, or another process's, or root's; an argument that may be left out
     often is.
     """
     if not argument.required and c.one_in(2):
         return UNSET
-    processes = (s.process, c.pick(s.living)) if s.process else ()
-    own, known = [_ids(each, kind) for each in processes] or ([0], [0])
-    return c.weighted(((c.pick(own), 6), (c.pick(known), 3), (0, 4), (c.pick(others), 3), (UNSET, 1), (OUTSIDER, 1)))
+    own, known = [[getattr(each, f"{which}_{kind}") for which in _THREE] for each in (s.process, c.pick(s.living))] if s.process else [[0], [0]]
+    drawn: int = c.weighted(((c.pick(own), 6), (c.pick(known), 3), (0, 4), (c.pick(others), 3), (UNSET, 1), (OUTSIDER, 1)))
+    return drawn
 
 
 def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A process: for a wait mostly any child, or one of them."""
     children = s.children
-    if signature.name == "wait4" and not c.one_in(6):
+    if signature.name == "wait4" and not c.one_in(4):
         return c.pick(children) if children and c.one_in(2) else -1
+    if signature.name == "wait4" and c.one_in(6):
+        return -HUGE - 1
     zombies = [zombie.pid for zombie in s.snapshot.zombies.values()]
     pids = [each.pid for each in s.living]
     own = 0 if s.process is None else s.process.pid

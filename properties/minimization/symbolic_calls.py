@@ -57,7 +57,7 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
     }
     known = set(initial.ports)
     pids: dict[int, ResultRef] = {}
-    """Pid -> the result that it is."""
+    """Pid of a forked process -> the result that it is."""
     calls: list[SymbolicCall] = []
     for step in steps:
         signature = SIGNATURES[step.call]
@@ -86,10 +86,10 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
                 if not change.before.kind:
                     symbols.pop(where, None)
         for output, index, name in _names_returned(step):
-            answered = _type_of(step.call, output)
-            if answered is OutputType.PID:
+            given = _type_of(step.call, output)
+            if given is OutputType.PID:
                 continue
-            task = space if answered is OutputType.NAME else step.task
+            task = space if given is OutputType.NAME else step.task
             symbols.setdefault((task, name), ResultRef(step.index, output, index, name))
         task_of |= control_ports(step)
         if step.created_task is not None and "pid" in step.outputs:

@@ -25,11 +25,11 @@ from sendright.mach.abi.rights import (
 )
 from sendright.mach.kernel.profiles import HostSelf
 from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES
+from sendright.mach.signatures.processes import FLAVOURS_BY_PID
 from sendright.mach.state.snapshot import Slot
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
 from sendright.properties.provenance.origins import (
-    FLAVOURS_BY_PID,
     Flow,
     HeldRight,
     How,
@@ -251,21 +251,17 @@ def _host_right(m: StepView, task: int, presented: int | None) -> Flow:
 
 
 def _fork(m: StepView) -> Iterator[Flow]:
+    """Also an exec: its new task is made, and perhaps gets its identity at once."""
     if m.step.created_task is not None:
         yield from _new_process(m, m.step.created_task)
     yield from _set_identity(m)
 
 
-def _execute(m: StepView) -> Iterator[Flow]:
-    """The new task of an exec is made, and perhaps gets its identity at once."""
-    yield from _fork(m)
-
-
 def _resume_exec(m: StepView) -> Iterator[Flow]:
     """The new task of an exec gets its identity. The port of a set-id image's task is a new one."""
-    begun = m.rights.unfinished.get(m.step.task)
-    if begun is not None and begun.step.created_task is not None and m.step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
-        yield Flow(Slot("place", begun.step.created_task, Place.KERNEL), "made", made_from=m.new_ports())
+    begun = m.rights.processes.execs.get(m.step.task)
+    if begun is not None:
+        yield Flow(Slot("place", begun.new, Place.KERNEL), "made", made_from=m.new_ports())
     yield from _set_identity(m)
 
 
@@ -279,7 +275,7 @@ def _new_process(m: StepView, task: int) -> Iterator[Flow]:
 def _set_identity(m: StepView) -> Iterator[Flow]:
     """The host ports of the tasks whose tokens the kernel sets: the privileged one for root's processes."""
     before = m.rights.processes.behind
-    for task, process in m.rights.changed_processes(m.step).items():
+    for task, process in m.rights.processes.changed_by(m.step).items():
         if process is not None and process.audit_token != before.get(task, before[m.step.task]).audit_token:
             host = PortObject.HOST if process.effective_user else PortObject.HOST_PRIV
             yield Flow(Slot("place", task, Place.HOST), "made", made_from=m.rights.ports_of(host))
@@ -538,8 +534,7 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
     "mach_msg": _send_and_receive,
-    "fork": _fork,
-    "execve": _execute,
+    **dict.fromkeys(("fork", "execve"), _fork),
     **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid"), _set_identity),
     **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID), _task_by_pid),
 }

@@ -15,11 +15,11 @@ from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.process import Process
+from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.state.process_history import ProcessHistory
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, carried_by
-from sendright.properties.provenance.processes import Processes
 
 How = Literal[
     "granted at boot",
@@ -38,14 +38,6 @@ How = Literal[
     "not shown",
 ]
 """How a right came into a slot: the kinds of edges of the derivation graph."""
-
-
-FLAVOURS_BY_PID: dict[str, PortObject] = {
-    "task_name_for_pid": PortObject.TASK_NAME,
-    "task_inspect_for_pid": PortObject.TASK_INSPECT,
-    "task_read_for_pid": PortObject.TASK_READ,
-}
-"""The calls that give a right to a further port of the task of a process."""
 
 
 class HeldRight(NamedTuple):
@@ -108,8 +100,6 @@ class UnfinishedCall(NamedTuple):
     """The ports that its port arguments denoted at that time."""
     messages: tuple[int, ...]
     """The messages that it is blocked with, if it sends."""
-    phases: int = 1
-    """After how many of its phases it has stopped."""
 
 
 class Rights:
@@ -124,7 +114,7 @@ class Rights:
         self.known_ports = set(initial.ports)
         self.unfinished: dict[int, UnfinishedCall] = {}
         """Task -> its pending call."""
-        self.processes = Processes(initial)
+        self.processes = ProcessHistory(initial)
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
@@ -141,7 +131,7 @@ class Rights:
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
         further, owner = further_port(step, self.known_ports), self.target_task(step)
-        self.processes.advance(self.changed_processes(step))
+        self.processes.advance(step)
         self._follow_waiting(step)
         for change in step.changes:
             if change.before.port is not None:
@@ -164,10 +154,6 @@ class Rights:
                 del self.task_of[old], self.objects[old]
             self.objects[port], self.task_of[port] = PortObject.TASK, task
 
-    def changed_processes(self, step: Step) -> dict[int, Process | None]:
-        """The tasks whose processes ``step``, made in this state, changes (``Processes.changed_by``)."""
-        return self.processes.changed_by(step, self.unfinished.get(step.task))
-
     def target_task(self, step: Step) -> int:
         """The task that ``step`` asks for: by a name for its port, or by the pid of its process; -1: none."""
         if "pid" in step.arguments:
@@ -182,8 +168,6 @@ class Rights:
             ports = {name: self.at(Slot("name", step.task, value)).port for name, value in step.arguments.items() if isinstance(value, int)}
             named = {name: port for name, port in ports.items() if port is not None}
             self.unfinished[step.task] = UnfinishedCall(step, named, tuple(new_messages(step)))
-        elif step.task in self.unfinished:
-            self.unfinished[step.task] = self.unfinished[step.task]._replace(phases=self.unfinished[step.task].phases + 1)
 
 
 def new_messages(step: Step) -> list[int]:

@@ -48,9 +48,8 @@ class TokenHistory:
             return
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._set_at_creation(moment)
-        elif (
-            step.code in IN_PROGRESS and step.created_task is not None and step.call in CHILD_MAKERS
-        ):  # it stopped: the child exists, with its parent's tokens
+        elif step.code in IN_PROGRESS and step.created_task is not None and step.call in CHILD_MAKERS:
+            # It stopped: the child exists, with its parent's tokens.
             yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
@@ -64,7 +63,7 @@ class TokenHistory:
 
     def _set_by_process(self, m: StepView) -> Iterator[TokenEdge]:
         """The tokens that tasks get because their processes are new ones, or have other ids."""
-        for task, process in m.rights.changed_processes(m.step).items():
+        for task, process in m.rights.processes.changed_by(m.step).items():
             was = self.current.get(task, self.current.get(m.step.task))
             if process is None or was is None:
                 continue

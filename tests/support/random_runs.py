@@ -19,10 +19,11 @@ from sendright.mach.kernel.profiles import MANUAL, Profile
 from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
+from sendright.mach.state.process import FIRST_PID
 from sendright.mach.state.snapshot import Difference, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
-from sendright.properties.runs.judged_run import JudgedRun
+from sendright.properties.runs.judged_run import JudgedRun, has_begun
 from support.kernel import check_counts, dead
 
 SMALL = near_limits(MANUAL)
@@ -135,6 +136,9 @@ class RandomCaller:
         name = "mach_msg_send" if self.random.random() < 0.3 else self.random.choice(list(SIGNATURES))
         if self.spares_tasks and name in ("task_suspend", "task_terminate") and self.random.random() < 0.9:
             name = "mach_task_self"
+        process = state.tasks[task].process
+        if name == "exit" and process is not None and process.pid == FIRST_PID:
+            name = "mach_task_self"
         if name == "task_suspend" and len(awake) == 1:
             name = "task_resume"
         arguments = {argument.name: self._value(argument, SIGNATURES[name], task, state) for argument in SIGNATURES[name].arguments}
@@ -177,7 +181,7 @@ class RandomCaller:
 
 
 def runnable(state: Snapshot) -> list[int]:
-    return [number for number, task in state.tasks.items() if task.suspend_count == 0]
+    return [number for number, task in state.tasks.items() if task.suspend_count == 0 and has_begun(task)]
 
 
 def booted(profile: Profile) -> ReferenceKernel:
@@ -223,7 +227,8 @@ def anew(kernel: ReferenceKernel) -> Snapshot:
     for task in kernel.tasks.values():
         task.space.changed_names.update(task.space.entries)
     tasks = {number: task.show() for number, task in kernel.tasks.items()}
-    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show())
+    ports = {number: port.show() for number, port in kernel.ports.items()}
+    return Snapshot(tasks, ports, kernel.host.show(), kernel.processes.zombies)
 
 
 def with_looks(before: Snapshot, after: Snapshot, profile: Profile) -> Snapshot:
