@@ -46,16 +46,17 @@ def profiles() -> st.SearchStrategy[Profile]:
 def calls(snapshot: Snapshot, *, profile: Profile | str = "manual", name: str | None = None) -> st.SearchStrategy[CallOfTask]:
     """Calls that a task can make in the state ``snapshot``: pairs of the task's number and the call.
 
-    With ``name``: only that call. Raises ``BadInput`` if there is no such call or profile, if the specification says
-    nothing of the call in that profile, or if there is no task that can make calls.
+    With ``name``: only that call. Raises ``BadInput`` if there is no such call or profile, or no task that can make
+    calls.
     """
     if name is not None and name not in SIGNATURES:
         raise BadInput(f"unknown call {name!r} (sendright calls lists them)")
     if not callers(snapshot):
         raise BadInput("no task of this state can make calls: each is suspended or waits")
     chosen = _profile(profile)
-    if name is not None and not chosen.serves(name) and (reason := why_unmodelled(Call(name, {}), chosen)):
-        raise BadInput(reason)
+    unmodelled = None if name is None or chosen.serves(name) else why_unmodelled(Call(name, {}), chosen)
+    if unmodelled is not None:
+        raise BadInput(unmodelled)
 
     def decoded(block: bytes) -> CallOfTask:
         drawn = Calls(chosen, block)
