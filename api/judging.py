@@ -109,13 +109,15 @@ class Run:
         except Violated:
             raise self._not_conforming() from None
 
-    def resume(self, caller: int | None) -> Result:
-        """Let a task go on with its pending call; the result is that call's. As ``call`` otherwise."""
+    def resume(self, caller: int | None, stop: bool = False) -> Result:
+        """Let a task go on with its pending call; the result is that call's. With ``stop``, an ``execve`` goes on for
+        one phase only. As ``call`` otherwise.
+        """
         __tracebackhide__ = True
         task = None if caller is None else self._run.snapshot.tasks.get(caller)
         if task is None or task.waiting is None:
             raise BadInput(f"task {caller} has no pending call")
-        return self.call(caller, Call(task.waiting.call, {}, resume=True))
+        return self.call(caller, Call(task.waiting.call, {}, stop=stop, resume=True))
 
     def finish(self) -> None:
         """Judge the run as a whole. The ``with`` statement does it."""

@@ -90,7 +90,7 @@ class _Calls:
     def _line(self, call: SymbolicCall) -> str:
         caller = f"{_variable(self._makers[call.caller])}.created_task" if call.caller in self._makers else str(call.caller)
         if call.resume:
-            made = f"run.resume({caller})"
+            made = f"run.resume({caller}{', stop=True' if call.stop else ''})"
         else:
             arguments = self._arguments(call)
             if call.shortage or call.stop:

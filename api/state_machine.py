@@ -60,7 +60,9 @@ class _Machine(RuleBasedStateMachine):
         kernel = self._subject.build()
         self._run = Run(kernel, Oracle(self._limited), self._limited)
         has = capabilities_of(kernel).calls
-        self._has = SIGNATURES.keys() if has is None else has
+        self._has = {
+            name for name, call in SIGNATURES.items() if (has is None or name in has) and (self._limited.has_processes or not call.of_processes)
+        }
         self._calls = Calls(self._limited, b"", capabilities_of(kernel))
         self._judged(self._run.boot)
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sendright.cli.bad_input import BadInput
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import PROFILES, Profile, UnknownProfile, profile_named
-from sendright.mach.kernel.unmodelled import as_judged, why_unmodelled_there
+from sendright.mach.kernel.unmodelled import as_judged, why_unmodelled, why_unmodelled_there
 from sendright.mach.signatures import SIGNATURES, with_defaults
 from sendright.mach.state.snapshot import Snapshot, changes
 from sendright.mach.state.trace import Step
@@ -54,6 +54,9 @@ def calls(snapshot: Snapshot, *, profile: Profile | str = "manual", name: str | 
     if not callers(snapshot):
         raise BadInput("no task of this state can make calls: each is suspended or waits")
     chosen = _profile(profile)
+    unmodelled = None if name is None or chosen.serves(name) else why_unmodelled(Call(name, {}), chosen)
+    if unmodelled is not None:
+        raise BadInput(unmodelled)
 
     def decoded(block: bytes) -> CallOfTask:
         drawn = Calls(chosen, block)

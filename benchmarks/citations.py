@@ -149,8 +149,9 @@ def _declaring(library: Library, source: Source, signature: Signature) -> Iterat
     sending and receiving are one call.
     """
     core = signature.name.removeprefix("mach_").removesuffix("_send").removesuffix("_receive")
+    file = f"../{signature.section}" if signature.section.startswith("bsd/") else signature.section
     with suppress(NotThere):
-        if re.search(rf"\b(mach_)?{core}(_trap)?\b", library.text(source, signature.section)):
+        if re.search(rf"\b(mach_)?{core}(_trap)?\b", library.text(source, file)):
             yield signature.section
 
 

@@ -179,7 +179,7 @@ DEEP_FAULTS: tuple[Fault, ...] = (
         "only two dead-name requests of a task that ends fire",
         (
             _change(
-                "calls.tasks:TaskCalls.task_terminate",
+                "calls.tasks:TaskCalls.end_task",
                 "for name in sorted(task.space.entries):\n",
                 "asked = [name for name, entry in sorted(task.space.entries.items()) if entry.request is not None]\n"
                 "    for name in asked[2:]:\n"
@@ -280,14 +280,14 @@ ORDER_FAULTS: tuple[Fault, ...] = (
     Fault(
         "names-descending",
         "a task that ends gives up its names from the last to the first",
-        (_change("calls.tasks:TaskCalls.task_terminate", "in sorted(task.space.entries):", "in sorted(task.space.entries, reverse=True):"),),
+        (_change("calls.tasks:TaskCalls.end_task", "in sorted(task.space.entries):", "in sorted(task.space.entries, reverse=True):"),),
     ),
     Fault(
         "places-and-names-exchanged",
         "a task that ends gives up its places after its names, or before them, as other kernels do",
         (
             _change(
-                "calls.tasks:TaskCalls.task_terminate",
+                "calls.tasks:TaskCalls.end_task",
                 "if self.profile.places_end_first:",
                 "if not self.profile.places_end_first:",
                 "if not self.profile.places_end_first:",
@@ -300,7 +300,7 @@ ORDER_FAULTS: tuple[Fault, ...] = (
         "all requests of a task that ends fire as port-deleted, before any of its ports dies",
         (
             _change(
-                "calls.tasks:TaskCalls.task_terminate",
+                "calls.tasks:TaskCalls.end_task",
                 "for name in sorted(task.space.entries):\n",
                 "from sendright.impl.reference.notifications import notify\n"
                 "    for name, entry in sorted(task.space.entries.items()):\n"

@@ -13,6 +13,9 @@ import msgspec
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.rights import FURTHER_TASK_PORTS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES
+from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.state.process import Process
+from sendright.mach.state.process_history import ProcessHistory
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
 from sendright.mach.state.trace import Step, Trace
 
@@ -35,6 +38,8 @@ class Moment(msgspec.Struct, frozen=True):
     """Each task that waits in a call after the step -> the call."""
     unsent: frozenset[int] = frozenset()
     """The serials of the messages that wait for room in a queue after the step."""
+    processes: Mapping[int, str] = {}
+    """Each task with a process behind it after the step -> the process, in words."""
 
     @property
     def changes(self) -> dict[Slot, Change]:
@@ -55,7 +60,8 @@ def _moments(trace: Trace) -> Iterator[Moment]:
     waiting = {number: waits.call for number, waits in pending.items() if not waits.carries}
     sent_by: dict[int, int] = {}
     """Serial of a message that waits for room -> the task that sends it."""
-    yield Moment(None, now, now, tuple(sorted(born)), ports, dict(waiting))
+    history = ProcessHistory(trace.initial)
+    yield Moment(None, now, now, tuple(sorted(born)), ports, dict(waiting), processes=_processes(history))
     for step in trace.steps:
         before, now = now, dict(now)
         for change in step.changes:
@@ -66,10 +72,22 @@ def _moments(trace: Trace) -> Iterator[Moment]:
         if step.created_task is not None:
             born.add(step.created_task)
         _follow_waiting(step, waiting, sent_by)
+        history.advance(step)
         unsent = frozenset(message for message, task in sent_by.items() if task in waiting and Slot("message", message, -2) in now)
         holders = {slot.task for slot in (*before, *now) if slot.task is not None}
         tasks = tuple(sorted((born & trace.final.tasks.keys()) | holders))
-        yield Moment(step, before, now, tasks, ports, {task: call for task, call in waiting.items() if task in tasks}, unsent)
+        waits = {task: call for task, call in waiting.items() if task in tasks}
+        yield Moment(step, before, now, tasks, ports, waits, unsent, _processes(history))
+
+
+def _processes(history: ProcessHistory) -> dict[int, str]:
+    return {task: process_words(process) for task, process in history.behind.items()}
+
+
+def process_words(process: Process) -> str:
+    """A process in words."""
+    begun = "" if process.has_begun else ", hasn't begun"
+    return f"process {process.pid} of user {process.effective_user}{begun}"
 
 
 def _follow_waiting(step: Step, waiting: dict[int, str], sent_by: dict[int, int]) -> None:
@@ -108,11 +126,15 @@ def _ports(trace: Trace) -> dict[int, str]:
         if step.call == "task_suspend":
             got = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
             known.update({port: port_words(PortObject.TASK_RESUME, None) for port in got if port is not None})
-        if step.created_task is None:
+        flavour = FLAVOURS_BY_PID.get(step.call)
+        if flavour is not None:
+            got = (change.after.port for change in step.changes if change.slot == Slot("name", step.task, step.outputs.get("port", -1)))
+            known.update({port: port_words(flavour, None) for port in got if port is not None})
+        if step.created_task is None and step.call != "execve":
             continue
         for change in step.changes:
-            if change.slot == Slot("place", step.created_task, int(Place.KERNEL)) and change.after.port is not None:
-                known[change.after.port] = f"task t{step.created_task}"
+            if change.slot.where == "place" and change.slot.index == Place.KERNEL and change.after.port is not None:
+                known[change.after.port] = f"task t{change.slot.owner}"
     for snapshot in (trace.initial, trace.final):
         for number, state in snapshot.ports.items():
             known[number] = port_words(state.object, state.task)

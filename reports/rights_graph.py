@@ -76,7 +76,7 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows:
     contents = {
         kind: [(number, rows) for (one, number), rows in sorted(owned.items()) if one == kind] for kind in ("task", "host", "message", "port")
     }
-    left = [(f"task t{task}{_waits(moment, task)}", rows, f"task {task}" in places) for task, rows in contents["task"]]
+    left = [(f"task t{task}{_process(moment, task)}{_waits(moment, task)}", rows, f"task {task}" in places) for task, rows in contents["task"]]
     left += [("the host", rows, False) for _, rows in contents["host"]]
     right = [
         (f"{message_in_words(serial)}{' waits for room' if serial in moment.unsent else ''}", rows, False) for serial, rows in contents["message"]
@@ -101,6 +101,10 @@ def picture(moment: Moment, title: str, wrong: Sequence[Difference] = (), shows:
     return ET.tostring(svg, encoding="unicode")
 
 
+def _process(moment: Moment, task: int) -> str:
+    return f": {moment.processes[task]}" if task in moment.processes else ""
+
+
 def _waits(moment: Moment, task: int) -> str:
     return f" waits in {moment.waiting[task]}" if task in moment.waiting else ""
 
@@ -115,6 +119,7 @@ def description(moment: Moment, shows: Collection[ViewPart] | None = None) -> st
     lines = [f"{slot}: {entry_in_words(entry)}{mark(slot, moment.before.get(slot, EMPTY), entry)}" for slot, entry in sorted(moment.after.items())]
     gone = (change for change in moment.changes.values() if change.after == EMPTY)
     lines += [f"{one.slot}: {entry_in_words(one.before)}, gone with this call{mark(one.slot, one.before, EMPTY)}" for one in gone]
+    lines += [f"task {task} is {process}" for task, process in sorted(moment.processes.items())]
     lines += [f"task {task} waits in {call}" for task, call in sorted(moment.waiting.items())]
     return "; ".join(lines) or "no rights"
 

@@ -14,6 +14,7 @@ from sendright.impl.reference.memory import MemoryObject
 from sendright.impl.reference.message import Descriptor, Tokens, from_kernel
 from sendright.impl.reference.notifications import lose_send, notify, release_send
 from sendright.impl.reference.port import NULL_RIGHT, Port, Right
+from sendright.impl.reference.process import Processes
 from sendright.impl.reference.requests import RequestTable
 from sendright.impl.reference.space import HAS_RECEIVE, HAS_SEND, Space
 from sendright.impl.reference.task import Task
@@ -22,6 +23,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import RESERVED_NAMES, Disposition, Notification, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import MANUAL, LedgerRule, Profile
 from sendright.mach.state import boot, snapshot
+from sendright.mach.state.process import Process
 from sendright.mach.state.sharing import Parts, updated_parts
 
 
@@ -34,6 +36,7 @@ class Core:
     def _start(self, profile: Profile) -> None:
         self.profile = profile
         self.tasks: dict[int, Task] = {}
+        self.processes = Processes(self.tasks, last_pid=profile.processes)
         self.ports: dict[int, Port] = {}
         self.host = Host()
         self.tasks_made = 0
@@ -65,11 +68,14 @@ class Core:
         ]
         if profile.host_place:
             for task in tasks:
-                privileged = profile.host_priv_is_callers and task.number == boot.BOOTSTRAP_TASK
+                privileged = profile.first_task_is_privileged and task.number == boot.BOOTSTRAP_TASK
                 task.put(Place.HOST, self.well_known[boot.HOST_PRIV_PORT if privileged else boot.HOST_PORT].make_send())
         if profile.host_special_ports > 0:
             for number, port in boot.BOOT_HOST_PORTS.items():
                 self.host.put(number, self.well_known[port].make_send())
+        if profile.has_processes:
+            for task in tasks[: profile.processes]:
+                task.set_process(boot.boot_process(task.number))
         first, *further = tasks
         for name in profile.bootstrap_names:
             copy_out(first.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
@@ -151,6 +157,15 @@ class Core:
         self.tasks[task.number] = task
         self.tasks_made += 1
         return task
+
+    def set_identity(self, task: Task, process: Process) -> None:
+        """Let ``process`` be behind ``task``, and set the task's tokens and its host port by the process's ids.
+        (``set_security_token``, ``task_set_security_tokens``)
+        """
+        task.set_process(process)
+        task.set_tokens(Tokens(process.security_token, process.audit_token))
+        port = self.well_known[boot.HOST_PRIV_PORT if process.effective_user == 0 else boot.HOST_PORT]
+        self.release([task.put(Place.HOST, port.copy_send())])
 
     def port_of_flavour(self, task: Task, flavour: PortObject) -> Port:
         """The port of ``task`` that is such an object. It is made when it is first needed.
@@ -293,4 +308,4 @@ class Core:
         self.shown_ports = updated_parts(self.shown_ports, self.changes.ports, self._show_port)
         self.changes.tasks.clear()
         self.changes.ports.clear()
-        return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show())
+        return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show(), self.processes.zombies)

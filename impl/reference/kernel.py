@@ -16,6 +16,9 @@ from sendright.impl.reference.calls.memory import MemoryCalls
 from sendright.impl.reference.calls.names import NameCalls
 from sendright.impl.reference.calls.peek import PeekCalls
 from sendright.impl.reference.calls.port_sets import PortSetCalls
+from sendright.impl.reference.calls.processes.by_pid import ByPidCalls
+from sendright.impl.reference.calls.processes.credentials import CredentialCalls
+from sendright.impl.reference.calls.processes.execution import ExecCalls
 from sendright.impl.reference.calls.requests import RequestCalls
 from sendright.impl.reference.calls.rights import RightCalls
 from sendright.impl.reference.calls.rpc import RpcCalls
@@ -53,6 +56,9 @@ class ReferenceKernel(
     RequestCalls,
     LedgerCalls,
     MemoryCalls,
+    CredentialCalls,
+    ExecCalls,
+    ByPidCalls,
 ):
     """A small Mach kernel. It is deterministic: after the same boot and the same calls it returns the same results."""
 
@@ -74,14 +80,17 @@ class ReferenceKernel(
     def call(self, task: int, call: Call) -> Result:
         """Make ``call`` as the task number ``task``. MIG_BAD_ID if the profile lacks the call.
 
-        Raises ValueError for a task that doesn't exist or is suspended, a call that Mach doesn't have, a missing
-        argument, a new call while the task's last one hasn't ended, and for resuming a call that the task isn't in.
+        Raises ValueError for a task that doesn't exist, is suspended or hasn't begun, a call that Mach doesn't have, a
+        missing argument, a new call while the task's last one hasn't ended, and for resuming a call that the task isn't
+        in.
         """
         caller = self.tasks.get(task)
         if caller is None:
             raise ValueError(f"no live task {task}")
         if caller.suspend_count > 0:
             raise ValueError(f"task {task} is suspended")
+        if caller.process is not None and not caller.process.has_begun:
+            raise ValueError(f"task {task} hasn't begun")
         self.allocations_until_shortage = call.shortage
         if call.resume or caller.waiting is not None:
             return self._resume(caller, call)
@@ -102,7 +111,7 @@ class ReferenceKernel(
             raise ValueError(f"task {caller.number} doesn't wait in {call.name}")
         if not call.resume or call.name != waiting.call:
             raise ValueError(f"task {caller.number} waits in {waiting.call}")
-        result = self._go_on(caller, steps, stop=False)
+        result = self._go_on(caller, steps, call.stop)
         return Result(result.code, result.outputs)  # a created task was reported with the first answer
 
     def _go_on(self, caller: Task, steps: Steps, stop: bool) -> Result:

@@ -10,6 +10,7 @@ from sendright.impl.reference.space import Space
 from sendright.impl.reference.waiting import Steps, Wait
 from sendright.mach.abi.rights import EXCEPTION_PLACES, REGISTERED_PLACES, Place, PortObject, SlotKind
 from sendright.mach.state import snapshot
+from sendright.mach.state.process import Process
 
 LEDGER_PLACES = (Place.WIRED_LEDGER, Place.PAGED_LEDGER)
 PLACES_IN_ORDER = (
@@ -24,7 +25,10 @@ PORTS_IN_ORDER = (PortObject.TASK_READ, PortObject.TASK, PortObject.TASK_NAME, P
 class Task:
     """A live task. Its port stands for it: a send right to that port is all authority over the task."""
 
-    __slots__ = ("exceptions", "ledgers", "memory", "number", "places", "port", "ports", "space", "steps", "suspend_count", "tokens", "waiting")
+    __slots__ = (
+        *("exceptions", "ledgers", "memory", "number", "places", "port", "ports", "privileged", "process", "space", "steps"),
+        *("suspend_count", "tokens", "waiting"),
+    )
 
     def __init__(self, number: int, port: Port, space: Space, tokens: Tokens, ledgers: tuple[Ledger, Ledger] | None) -> None:
         self.number = number
@@ -33,12 +37,16 @@ class Task:
         """Its own port, and its further ports, each of which the kernel makes when it first needs it."""
         self.space = space
         self.tokens = tokens
+        self.process: Process | None = None
+        """The process behind the task, if any."""
         self.ledgers = ledgers
         """The wired and the paged ledger that the task draws on, independent of its special ports."""
         self.places: dict[Place, Right] = {}
         """Its special, registered and exception ports; an empty place is absent. The task owns each right."""
         self.exceptions: dict[Place, tuple[int, int]] = {}
         """The behaviour and flavour that go with each exception port, unless both are 0."""
+        self.privileged: set[Place] = set()
+        """The exception places that root has set, maybe to nothing. They outlive a set-id image."""
         self.suspend_count = 0
         """How often it was suspended and not resumed. It makes calls only if this is 0."""
         self.memory = AddressSpace(number)
@@ -67,10 +75,11 @@ class Task:
         self.changed()
         return old
 
-    def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int) -> Right:
-        """Put ``right``, with a behaviour and a flavour, into an exception ``place``. Returns the old right, as
-        ``put`` does.
+    def put_exception(self, place: Place, right: Right, behaviour: int, flavour: int, privileged: bool) -> Right:
+        """Put ``right``, with a behaviour and a flavour, into an exception ``place``; ``privileged`` says whether root
+        does that. Returns the old right, as ``put`` does.
         """
+        (self.privileged.add if privileged else self.privileged.discard)(place)
         self.exceptions.pop(place, None)
         if (behaviour, flavour) != (0, 0):
             self.exceptions[place] = behaviour, flavour
@@ -79,6 +88,17 @@ class Task:
     def set_tokens(self, tokens: Tokens) -> None:
         """Set both tokens, in one step. Messages that the task sent before keep theirs."""
         self.tokens = tokens
+        self.changed()
+
+    def set_process(self, process: Process) -> None:
+        """Let ``process`` be behind this task. (The tokens are set apart from that: ``Core.set_identity``.)"""
+        self.process = process
+        self.changed()
+
+    def set_port(self, port: Port) -> None:
+        """Let ``port`` be the task's own port from now on."""
+        self.port = self.ports[port.object] = port
+        port.task = self
         self.changed()
 
     def suspend(self) -> None:
@@ -118,10 +138,12 @@ class Task:
             suspend_count=self.suspend_count,
             sets=self.space.sets.show(),
             exceptions=dict(self.exceptions),
+            set_by_root=tuple(sorted(self.privileged)),
             died=self._show_died(),
             requests=self.space.shown_requests,
             send_possible=self.space.shown_send_possible or {},
             waiting=None if self.waiting is None else self.waiting.show(self),
+            process=self.process,
         )
 
     def _show_died(self) -> dict[Place, int]:

@@ -17,6 +17,7 @@ from sendright.impl.reference.message import Message, Tokens
 from sendright.impl.reference.port import Port, Right
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import NULL_NAME
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.call import Result
 from sendright.mach.state import snapshot
 
@@ -174,3 +175,36 @@ class PausedReplacement(Wait):
 
     def show(self, task: Task) -> snapshot.PendingCall:
         return snapshot.PendingCall(call=self.call, held=self.old.show(task))
+
+
+class BlockedWait(Wait):
+    """A wait for the end of a child that lives."""
+
+    call = "wait4"
+    must = True
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def show(self, task: Task) -> snapshot.PendingCall:
+        return snapshot.PendingCall(call=self.call, pid=self.pid)
+
+
+class PausedExec(Wait):
+    """An exec between two phases: the new task exists, and hasn't begun."""
+
+    call = "execve"
+
+    def __init__(self, new: Task, phase: int, set_user: int = UNSET, set_group: int = UNSET) -> None:
+        self.new = new
+        self.phase = phase
+        """How many phases are over."""
+        self.set_user, self.set_group = set_user, set_group
+        """What the second phase needs."""
+
+    @property
+    def created_task(self) -> int | None:
+        return self.new.number
+
+    def show(self, task: Task) -> snapshot.PendingCall:
+        return snapshot.PendingCall(call=self.call, child=self.new.number, phase=self.phase, set_user=self.set_user, set_group=self.set_group)

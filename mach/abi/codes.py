@@ -1,5 +1,5 @@
 """Return codes, with the kernel's own names and numbers (``mach/kern_return.h``, ``mach/message.h``,
-``mach/mig_errors.h``)."""
+``mach/mig_errors.h``, and ``sys/errno.h`` by way of ``unix_err`` in ``mach/error.h``)."""
 
 from __future__ import annotations
 
@@ -77,6 +77,16 @@ class ReturnCode(IntEnum):
     MACH_RCV_BODY_ERROR = 0x1000400C
     MACH_RCV_BODY_ERROR_VM_SPACE = 0x1000500C
     """``MACH_RCV_BODY_ERROR | MACH_MSG_VM_SPACE``: there was no room for memory; all else was received."""
+
+    EPERM = 0xC001
+    """The errors of system calls: ``unix_err`` of their ``errno``. (``errno`` 1 alone would be
+    ``KERN_INVALID_ADDRESS``.)"""
+    ESRCH = 0xC003
+    ECHILD = 0xC00A
+    ENOMEM = 0xC00C
+    EACCES = 0xC00D
+    EINVAL = 0xC016
+    EAGAIN = 0xC023
 
 
 IN_PROGRESS = (ReturnCode.MACH_SEND_IN_PROGRESS, ReturnCode.MACH_RCV_IN_PROGRESS)

@@ -17,6 +17,12 @@ BOOTSTRAP_SECURITY_TOKEN: SecurityToken = (0, 0)
 """The tokens of the bootstrap task: root, process 1."""
 BOOTSTRAP_AUDIT_TOKEN: AuditToken = (0xFFFFFFFF, 0, 0, 0, 0, 1, 100000, 1)
 
+UNSET = 0xFFFFFFFF
+"""``AU_DEFAUDITID``: an audit user that isn't set. As a user or a group in an argument: -1, none."""
+
+NO_ID = 0xFFFFFF9B
+"""``KAUTH_UID_NONE`` and ``KAUTH_GID_NONE``: within XNU, no user and no group."""
+
 TASK_SECURITY_TOKEN = 13
 """``task_info`` flavour; 2 words."""
 TASK_AUDIT_TOKEN = 15

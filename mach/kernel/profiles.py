@@ -24,6 +24,7 @@ from sendright.mach.abi.rights import (
     exception_mask,
 )
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures.processes import PROCESS_CALLS
 from sendright.mach.suggestions import perhaps_meant
 
 
@@ -196,8 +197,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     no group, and one that was set to DEAD joins the first that reports DEAD. (The swap call of every kernel does
     that.)"""
     host_priv_is_callers: bool = False
-    """Whether the calls that want the privileged host port take it only if it is what the caller has in the place HOST.
-    Then the first task has it there at boot."""
+    """Whether the calls that want the privileged host port take it only if it is in the caller's place HOST."""
     host_special_ports: int = 0
     """``host_get/set_special_port``: the highest number; 0: the host has no special ports."""
     queue_limit_max: int = 16
@@ -211,7 +211,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
     processes: int = 0
     """How many tasks of boot, from the first on, are those of processes, so that ``task_terminate`` doesn't end them:
-    KERN_FAILURE. No process is behind further tasks."""
+    KERN_FAILURE. No process is behind the further tasks of boot. A process is behind the task that ``fork`` makes."""
     only_init_sets_host_ports: bool = False
     """Whether only the first task, which is that of launchd or init, sets the host's special ports; the others:
     KERN_NO_ACCESS."""
@@ -307,6 +307,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         """A name that a task can choose: another one for each ``index``, and of that index where names have a form."""
         return 256 * index + 3 if self.name_index_max else index
 
+    @property
+    def has_processes(self) -> bool:
+        """Whether this kernel has processes: who a task is follows from its process."""
+        return self.serves("fork")
+
+    @property
+    def first_task_is_privileged(self) -> bool:
+        """Whether the first task has the privileged host port in the place HOST at boot."""
+        return self.host_priv_is_callers or self.has_processes
+
     def serves(self, call: str) -> bool:
         """Whether this kernel has the call named ``call``."""
         return call not in self.lacks and (call not in ADDED_CALLS or ADDED_CALLS[call](self))
@@ -343,7 +353,7 @@ _SEND_NOTIFY = frozenset({"mach_msg_send.send_notify", "mach_msg.send_notify"})
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
-    lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
+    lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
     lacks_arguments=frozenset({"host_security_create_task_token.host", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
@@ -362,7 +372,7 @@ _LOOKS_UP_BOTH = frozenset({"mach_port_insert_member", "mach_port_extract_member
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
-    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
     trailer_elements=2,
     lacks_arguments=frozenset(
         {
@@ -403,6 +413,7 @@ GNUMACH = Profile(
     | MEMBER_CALLS
     | GUARD_CALLS
     | CONTEXT_CALLS
+    | PROCESS_CALLS
     | {"mach_port_allocate_full", "mach_port_space_info"},
     trailer_elements=0,
     lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer", "mach_msg.trailer", *_SEND_NOTIFY}),
@@ -432,7 +443,7 @@ GNUMACH = Profile(
 XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
-    lacks=GUARD_CALLS | CONTEXT_CALLS,
+    lacks=GUARD_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
     lacks_arguments=_ROOM_FOR_GROUPS | _SEND_NOTIFY,
     has_ipc_debug=False,
     special_ports=MANUAL.special_ports,

@@ -18,6 +18,7 @@ from sendright.mach.abi.descriptors import HEADER_SIZE, dispositions_in
 from sendright.mach.abi.headers import Headers, headers_of
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import NULL_NAME, REQUESTABLE, RESERVED_NAMES, Disposition, Notification, Right, SlotKind
+from sendright.mach.abi.tokens import NO_ID
 from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
@@ -26,6 +27,7 @@ from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS
 from sendright.mach.signatures.messages import MESSAGE_CALLS, MESSAGE_OPTIONS
+from sendright.mach.signatures.processes import CREDENTIALS, LIVES
 from sendright.mach.signatures.widths import FIELD, Width, as_seen, is_plain_body, width_of
 from sendright.mach.state.snapshot import Snapshot, Task
 
@@ -159,10 +161,24 @@ _DECLARED: dict[str, tuple[Range, ...]] = {
             why="that kernel reads before its array, kern/host.c, hazard H-14",
         ),
     ),
-    "xnu": tuple(
-        Range(call=call, argument="new_flavor", lowest=lowest, highest=highest, why="a flavour of only some machines, mach/*/thread_status.h")
-        for call in ("task_set_exception_ports", "task_swap_exception_ports")
-        for lowest, highest in ((8, 8), (11, 12), (14, 15), (18, 25), (27, 27))
+    "xnu": (
+        *(
+            Range(call=call, argument="new_flavor", lowest=lowest, highest=highest, why="a flavour of only some machines, mach/*/thread_status.h")
+            for call in ("task_set_exception_ports", "task_swap_exception_ports")
+            for lowest, highest in ((8, 8), (11, 12), (14, 15), (18, 25), (27, 27))
+        ),
+        *(
+            Range(call=signature.name, argument=argument.name, lowest=NO_ID, highest=NO_ID, name=name, why="that kernel takes it for no id")
+            for signature in (*CREDENTIALS, *LIVES)
+            for argument in signature.arguments
+            for name in [{T.USER: "KAUTH_UID_NONE", T.GROUP: "KAUTH_GID_NONE"}.get(argument.type)]
+            if name is not None
+        ),
+        *(
+            Range(call="wait4", argument="pid", lowest=lowest, highest=highest, why="a process group")
+            for lowest, highest in ((1 - (1 << 31), -2), (0, 0))
+        ),
+        Range(call="task_name_for_pid", argument="pid", lowest=0, highest=0, why="the kernel's own task"),
     ),
 }
 """Ranges of one profile that the headers don't tell."""
@@ -235,9 +251,14 @@ def _of_bits(profile: Profile, call: str, argument: str, prefixes: tuple[str, ..
 
 
 def as_judged(call: Call, profile: Profile) -> Call:
-    """``call`` with its numbers as the kernel sees them. Raises Unmodelled if the profile doesn't model one of them."""
+    """``call`` with its numbers as the kernel sees them. Raises Unmodelled if the profile doesn't model one of them, or
+    if it is a call of processes, which the profile doesn't have.
+    """
     if call.resume or call.name not in SIGNATURES:
         return call
+    missing = _without_processes(call.name, profile)
+    if missing is not None:
+        raise Unmodelled(missing)
     arguments = call.arguments
     for check in _of_call(_known(profile), call.name):
         if not check.ordinary(arguments.get(check.argument)):
@@ -249,13 +270,25 @@ def as_judged(call: Call, profile: Profile) -> Call:
     return call
 
 
+def _without_processes(call: str, profile: Profile) -> str | None:
+    """That ``call`` is one of processes and ``profile`` has none, in words; None: it isn't so."""
+    if profile.has_processes or not SIGNATURES[call].of_processes:
+        return None
+    others = [name for name, each in PROFILES.items() if each.has_processes]
+    have = f"profile {others[0]} has" if len(others) == 1 else f"profiles {', '.join(others)} have"
+    return f"{call} is not modelled in profile {profile.name}: it has no processes ({have} them)"
+
+
 def why_unmodelled(call: Call, profile: Profile) -> str | None:
-    """The first argument of ``call`` whose number isn't modelled, in words; None: there is none.
+    """Why ``call`` isn't modelled, in words: the first argument whose number isn't, or that ``profile`` has no
+    processes; None: it is modelled.
 
     The numbers must be as the kernel sees them (``widths.as_seen``).
     """
-    if call.resume or call.name not in SIGNATURES or not profile.serves(call.name):
+    if call.resume or call.name not in SIGNATURES:
         return None
+    if not profile.serves(call.name):
+        return _without_processes(call.name, profile)
     for check in _of_call(_known(profile), call.name):
         words = check.words(call.arguments.get(check.argument))
         if words is not None:
@@ -351,6 +384,13 @@ def _guards_service(own: Task, arguments: dict[str, Any], state: Snapshot, profi
     return f"the guard of a service port, which comes back to launchd with the port, isn't modelled in profile {profile.name}"
 
 
+def _ends_first_process(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
+    """When the first process ends, XNU panics (``proc_handle_critical_exit`` in ``bsd/kern/kern_exit.c``)."""
+    if own.process is None or own.process.pid != 1:
+        return None
+    return f"exit of the first process isn't modelled in profile {profile.name}: that kernel panics, proc_handle_critical_exit"
+
+
 def _of_both(own: Task, arguments: dict[str, Any], state: Snapshot, profile: Profile) -> str | None:
     return _waits_in_both(own, arguments, state, profile) or _frees_destination(own, arguments, state, profile)
 
@@ -361,6 +401,7 @@ _IN_SOME_STATES: dict[str, Callable[[Task, dict[str, Any], Snapshot, Profile], s
     "mach_port_construct": _guards_service,
     "mach_msg_send": _frees_destination,
     "mach_msg": _of_both,
+    "exit": _ends_first_process,
 }
 """Call -> why it isn't modelled in a state; it gets the calling task, the arguments, the state and the profile."""
 

@@ -17,13 +17,14 @@ from sendright.mach.signatures.memory import LATER_MEMORY, MEMORY
 from sendright.mach.signatures.messages import COMBINED, MESSAGES
 from sendright.mach.signatures.names import NAMES
 from sendright.mach.signatures.ports import PORTS
+from sendright.mach.signatures.processes import BY_PID, CREDENTIALS, LIVES
 from sendright.mach.signatures.signature import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.tasks import TASKS
 
-__all__ = ["OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
+__all__ = ["CHILD_MAKERS", "OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
-_TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED)
+_TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED, *CREDENTIALS, *LIVES, *BY_PID)
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
 """Every call that sendright models, by name, in the order of the documentation; then those that plugins add."""
@@ -33,6 +34,10 @@ OWN_CALLS: tuple[str, ...] = tuple(SIGNATURES)
 
 TASK_MAKERS = tuple(name for name, signature in SIGNATURES.items() if signature.creates_task)
 """The calls that create a task."""
+CHILD_MAKERS = tuple(name for name in TASK_MAKERS if any(argument.name == "parent_task" for argument in SIGNATURES[name].arguments))
+"""Those of them that create a child of any task that their caller controls, and give it a right to the child's
+port.
+"""
 
 
 def with_defaults(call: Call) -> Call:

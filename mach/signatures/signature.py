@@ -49,6 +49,10 @@ class ArgumentType(Enum):
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
     GUARD = "guard"  # a port's context or guard: a 64-bit word (int)
     QUEUE_LIMIT = "queue-limit"  # a queue limit, or -1 for the default one (int)
+    USER = "user"  # uid_t (int)
+    GROUP = "group"  # gid_t (int)
+    PID = "pid"  # pid_t (int)
+    STATUS = "status"  # what a process gives to exit (int)
 
 
 class OutputType(Enum):
@@ -72,6 +76,7 @@ class OutputType(Enum):
     DESCRIPTORS = "descriptors"  # (tuple of tuples; descriptors.py says of which form)
     SIZE = "size"  # bytes (int)
     AMOUNT = "amount"  # a ledger item; -1 is LEDGER_ITEM_INFINITY (int)
+    PID = "pid"
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -116,8 +121,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     weakest_target: PortObject = PortObject.TASK
     """Of a call on a task: the weakest port of the task that the request can be sent to, where tasks have several
     (``TASK_FLAVOURS``). It can be sent to a stronger one, too."""
+    of_processes: bool = False
+    """Whether it is a call of XNU's about processes: a kernel without processes has no such call, by any number."""
     section: str = ""
-    """The header or MIG definition that declares it, below ``osfmk`` in XNU's sources."""
+    """The header or MIG definition that declares it, below ``osfmk`` in XNU's sources (unless it begins with
+    ``bsd``)."""
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -79,6 +79,10 @@ WIDTHS: dict[T, Width] = {
     T.AMOUNT: INTEGER,
     T.GUARD: Width(64),
     T.QUEUE_LIMIT: _OR_USUAL,
+    T.USER: NATURAL,
+    T.GROUP: NATURAL,
+    T.PID: INTEGER,
+    T.STATUS: INTEGER,
 }
 """Argument type -> its width in every kernel; the others (booleans, pages) are sendright's own.
 

@@ -2,24 +2,26 @@
 
 Port numbers are those of snapshots. The bootstrap task holds one send right, with one user reference, for each of the
 profile's ``bootstrap_names``, under the names 1, 2, 3 … in that order. Its special ports are: KERNEL, its own port;
-HOST, the ordinary host port (where ``host_priv_is_callers``: the privileged one); WIRED_LEDGER and PAGED_LEDGER, the
-root ledgers; each only if the profile has that place. Its memory is empty. If the profile has special ports of the
+HOST, the ordinary host port (where ``first_task_is_privileged``: the privileged one); WIRED_LEDGER and PAGED_LEDGER,
+the root ledgers; each only if the profile has that place. Its memory is empty. If the profile has special ports of the
 host, those of ``BOOT_HOST_PORTS`` are set. The root ledgers have no limit, no balance and no parents. The kernel made
 every send right of the boot state: make-send counts equal send-right counts.
 
-In profiles without a call that creates tasks, ``Profile.boot_tasks`` is the number of tasks at boot. The further tasks
-have the numbers 1, 2 …, and the port of task n is ``task_port(n)``. A further task has the tokens ``boot_tokens(n)``.
-Its special ports are KERNEL, its own port, and HOST, the ordinary host port (and WIRED_LEDGER and PAGED_LEDGER, where
-there are ledgers). Its space and its memory are empty, and it is not suspended. The bootstrap task holds one send
-right, with one user reference, for the port of each further task, in their order, under the names after those of
-``bootstrap_names``. So at boot the port of every task has one send right in the place KERNEL, and the port of a further
-task has one more.
+In profiles with further tasks, ``Profile.boot_tasks`` is the number of tasks at boot. The further tasks have the
+numbers 1, 2, and so on, and the port of task n is ``task_port(n)``. A further task has the tokens ``boot_tokens(n)``.
+In kernels that have processes (``has_processes``), ``boot_process(n)`` is behind each of the first
+``Profile.processes`` tasks. The special ports of a further task are KERNEL, its own port, and HOST, the ordinary host
+port (and WIRED_LEDGER and PAGED_LEDGER, where there are ledgers). Its space and its memory are empty, and it is not
+suspended. The bootstrap task holds one send right, with one user reference, for the port of each further task, in their
+order, under the names after those of ``bootstrap_names``. So at boot the port of every task has one send right in the
+place KERNEL, and the port of a further task has one more.
 """
 
 from __future__ import annotations
 
 from sendright.mach.abi.rights import PortObject
 from sendright.mach.abi.tokens import BOOTSTRAP_AUDIT_TOKEN, BOOTSTRAP_SECURITY_TOKEN, AuditToken, SecurityToken
+from sendright.mach.state.process import Process
 
 HOST_PORT = 0
 HOST_PRIV_PORT = 1
@@ -63,6 +65,35 @@ def boot_tokens(task: int) -> tuple[SecurityToken, AuditToken]:
         return BOOTSTRAP_SECURITY_TOKEN, BOOTSTRAP_AUDIT_TOKEN
     user, group = 500 + task, 20
     return (user, group), (user, user, group, user, group, task + 1, 100000 + task, 1)
+
+
+def boot_process(task: int) -> Process:
+    """The process of a task of the boot state, in kernels that have processes.
+
+    Its ids are those of the task's tokens: real, effective and saved ids are equal. The parent of the first one is the
+    kernel, that of the others is the first one.
+    """
+    (user, group), audit = boot_tokens(task)
+    first = task == BOOTSTRAP_TASK
+    return Process(
+        pid=task + 1,
+        pid_version=audit[-1],
+        parent=0 if first else 1,
+        original_parent=0 if first else 1,
+        real_user=user,
+        effective_user=user,
+        saved_user=user,
+        real_group=group,
+        effective_group=group,
+        saved_group=group,
+        member=user,
+        audit_user=audit[0],
+        session=audit[6],
+    )
+
+
+FIRST_PID_VERSION = 2
+"""The first pid version that fork or exec gives after boot."""
 
 
 WELL_KNOWN_PORTS: dict[str, int] = {

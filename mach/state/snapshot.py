@@ -14,7 +14,8 @@ import msgspec
 from sendright.mach.abi.descriptors import Layout
 from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import NULL_NAME, Place, PortObject, SlotKind
-from sendright.mach.abi.tokens import AuditToken, SecurityToken
+from sendright.mach.abi.tokens import UNSET, AuditToken, SecurityToken
+from sendright.mach.state.process import Process, Zombie
 from sendright.mach.state.sharing import changed_keys
 
 
@@ -150,12 +151,20 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
     """For a ``mach_msg``: the argument of this name. It waits to send, and its ``name``, ``limit``, ``large`` and
     ``trailer`` are those with which it will receive. Once it has sent, it waits as a ``mach_msg_receive``."""
     child: int | None = None
-    """For a stopped creation: the new task, as long as it lives."""
+    """For a stopped creation or exec: the new task, as long as it lives."""
     security_token: tuple[int, ...] = ()
     audit_token: tuple[int, ...] = ()
     """For a stopped creation: the tokens that the child will get; otherwise empty."""
     privileged: bool = False
     """For a stopped creation: whether the child will get the privileged host port."""
+    pid: int = 0
+    """For a ``wait4``: the argument of this name."""
+    phase: int = 0
+    """For a stopped ``execve``: how many of its phases are over (1: the new task is made; 2: it has its new ids; 3: its
+    process is switched to it)."""
+    set_user: int = UNSET
+    set_group: int = UNSET
+    """For an ``execve`` that is stopped after its first phase: the arguments of these names."""
     held: Entry = EMPTY
     """For a stopped ``task_set_special_port``: the replaced right, which the call still has to release."""
     carries: tuple[Message, ...] = ()
@@ -191,6 +200,8 @@ class Task(msgspec.Struct, frozen=True):
     """Port set -> the names of its members, ascending; no empty sets."""
     exceptions: dict[Place, tuple[int, int]] = {}
     """Exception place -> behaviour and flavour; no (0, 0)."""
+    set_by_root: tuple[Place, ...] = ()
+    """The exception places that root has set, ascending, in kernels with processes."""
     died: dict[Place, int] = {}
     """Exception place whose port has died since it was set -> the number of that port. (What was set to DEAD isn't
     here.)"""
@@ -202,6 +213,8 @@ class Task(msgspec.Struct, frozen=True):
     """
     waiting: PendingCall | None = None
     """The task's pending call."""
+    process: Process | None = None
+    """The process behind the task; None: there is none, or the kernel has no processes."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -211,6 +224,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     ports: dict[int, Port]
     host_ports: dict[int, Entry] = {}
     """The host's special ports, by number; no EMPTY entries."""
+    zombies: dict[int, Zombie] = {}
+    """The processes that have ended and aren't forgotten, by the numbers that their last tasks had."""
 
 
 class Slot(msgspec.Struct, frozen=True, order=True):
@@ -411,8 +426,11 @@ _PATH_WORDS: dict[str, str] = {
     "queue": "message {}",
     "body": "descriptor {}",
     "host_ports": "host, special port {}",
+    "zombies": "zombie of task {}",
 }
 """Descriptions of the elements of each collection; for slots the same as ``str(Slot)``."""
+_THING_WORDS = {"tasks": "a live task", "ports": "a live port", "memory": "a page", "zombies": "a zombie"}
+"""What is in each collection."""
 _FIELD_WORDS = {
     "waiting": "call that hasn't ended",
     "held": "right held by its pending call",
@@ -446,7 +464,7 @@ def _words(value: object, path: tuple[str, ...]) -> str:
     if isinstance(value, dict) and "call" in value:
         return f"blocked in {value['call']}"
     if isinstance(value, dict):
-        return {"tasks": "a live task", "ports": "a live port", "memory": "a page"}.get(path[-2] if len(path) > 1 else "", str(value))
+        return _THING_WORDS.get(path[-2] if len(path) > 1 else "", str(value))
     if isinstance(value, (list, tuple)) and path[-1] == "queue":
         return f"{len(value)} messages"
     return str(value)

@@ -24,6 +24,7 @@ from sendright.mach.abi.rights import (
     combined,
 )
 from sendright.mach.kernel.profiles import Profile
+from sendright.model.calls.processes.identity import is_root
 from sendright.model.calls.special_ports import may_be_kept
 from sendright.model.language.actions import hold_copy_if, lose_sends, place_slot, put_if
 from sendright.model.language.evidence import page, rests_on
@@ -91,7 +92,8 @@ class _Handler:
 
     def set(self, after: After, task: Term, chosen: dict[int, Term]) -> None:
         """Each type for which ``chosen`` holds gets a copy of the port, the behaviour and the flavour. Then the old
-        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``).
+        rights are given up (``task_set_exception_ports`` in ``kern/ipc_tt.c``). XNU 11417 notes whether root has set
+        it.
 
         XNU 11417 keeps null for a kernel object's port (``exception_port_copy_send`` in ``kern/exception.c``).
         """
@@ -103,7 +105,10 @@ class _Handler:
         for number, when in chosen.items():
             put_if(after, when, held[number], kind, port)
             after.at("had")[held[number]] = z3.If(when, k.sorts.no_port, after.had(held[number]))
-            for field, value in (("exception_behaviour", self.behaviour), ("exception_flavour", self.flavour)):
+            words = {"exception_behaviour": self.behaviour, "exception_flavour": self.flavour}
+            if k.profile.has_processes:
+                words["set_by_root"] = is_root(k.before, k.caller)
+            for field, value in words.items():
                 point = (task, PLACE.of(places[number]))
                 after.at(field)[point] = z3.If(when, value, after.fields[field](*point))
 

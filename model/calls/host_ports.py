@@ -8,10 +8,12 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import HostPort, Place, PortObject
+from sendright.mach.state.process import FIRST_PID
 from sendright.model.calls.special_ports import hold_copy, may_be_kept
 from sendright.model.language.actions import clone_to_user, drop_held_send, place_slot
 from sendright.model.language.evidence import ran, read, rests_on
 from sendright.model.language.rule import Case, Context, rule
+from sendright.model.language.sorts import PROCESS
 from sendright.model.language.state import After
 from sendright.model.language.terms import Int, Message, Name
 
@@ -77,7 +79,10 @@ def host_set_special_port(k: Context, host_priv: Name, which: Int, port: Name) -
     # CASES
     yield from _request(k, host_priv, which, KERNELS_OWN + 1, port)
     yield from may_be_kept(k, port)
-    if k.profile.only_init_sets_host_ports and not k.profile.host_priv_is_callers:  # else only that task gets so far
+    if k.profile.has_processes and k.profile.only_init_sets_host_ports:
+        first = z3.And(k.before.process(k.caller) == PROCESS.RUNNING, k.before.pid(k.caller) == FIRST_PID)
+        yield k.fails(ReturnCode.KERN_NO_ACCESS, "the caller is not the first process", z3.Not(first))
+    elif k.profile.only_init_sets_host_ports and not k.profile.host_priv_is_callers:  # else only that task gets so far
         yield k.fails(ReturnCode.KERN_NO_ACCESS, "the caller is not the first task", k.caller != k.sorts.first_task)
 
     # RIGHTS

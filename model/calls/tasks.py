@@ -10,45 +10,48 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
-from sendright.model.language.actions import clone, drop_held_send, lose_right, make_kernel_port, make_send, place_slot, put, queue_message, take_room
+from sendright.model.language.actions import (
+    clone,
+    clone_to_user,
+    drop_held_send,
+    lose_right,
+    make_kernel_port,
+    make_send,
+    place_slot,
+    put,
+    queue_message,
+    take_room,
+)
 from sendright.model.language.choices import choose_copies
 from sendright.model.language.evidence import decided, page, ran, read, rests_on, suite
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, PROCESS, STAGE, WAIT, Term
 from sendright.model.language.state import After
 from sendright.model.language.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
 
+_NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
+"""Places for which a new task gets rights of its own, or none. (``ipc_task_init`` in ``kern/ipc_tt.c`` of XNU 11417)"""
+_INHERITED_FROM_USERS = (Place.BOOTSTRAP, Place.ACCESS, *EXCEPTION_PLACES)
+"""Places of whose right to a kernel object's port a new task gets nothing, where calls report such rights as null."""
+
 
 @dataclass(frozen=True)
-class _Child:
-    """The child of ``parent`` that a call makes: the ``task`` and ``port`` that the kernel chooses, and the call's
-    arguments.
-    """
+class NewTask:
+    """The child of ``parent`` that a call makes: the ``task`` and ``port`` that the kernel chooses."""
 
     k: Context
     parent: Term
     task: Task
     port: Port
-    ledgers: Array[Name]
-    ledgers_length: Int
-    inherit_memory: Bool
-    copied_object: Function[Int, Object]
-    """For each copied page the new object, and for each such object its page."""
-    copied_page: Function[Object, Int]
-
-    def create(self, after: After, reply_message: Message, host_port: Term | None = None) -> None:
-        """Make the child, and give the caller a send right to its port."""
-        self.make(after, host_port)
-        # REPLY
-        [result] = self.k.begin_reply(after, reply_message, 1)
-        make_send(after, result, self.port)
 
     def make(self, after: After, host_port: Term | None = None) -> None:
-        """Make the child with what it gets from its parent, and with ``host_port`` if one is given."""
+        """Make the task with what it gets from its parent except ledgers and memory, and with ``host_port`` if one is
+        given.
+        """
         k, b = self.k, self.k.before
         child, port, parent = self.task, self.port, self.parent
         after.assumptions.append(b.task_life(child) == LIFE.UNBORN)
@@ -65,17 +68,72 @@ class _Child:
         for place in k.profile.places:
             if place is Place.HOST and host_port is not None:
                 make_send(after, place_slot(after, child, place), host_port)
-            elif place not in (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER):
-                clone(after, place_slot(after, parent, place), place_slot(after, child, place))
+            elif place not in _NOT_INHERITED:
+                inherit = clone_to_user if place in _INHERITED_FROM_USERS else clone
+                inherit(after, place_slot(after, parent, place), place_slot(after, child, place))
         for place in k.profile.exception_places:
-            for field in ("exception_behaviour", "exception_flavour"):
+            for field in ("exception_behaviour", "exception_flavour", *(["set_by_root"] if k.profile.has_processes else [])):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
             after.at("had")[place_slot(after, child, place)] = k.sorts.no_port
         # TOKENS: the parent's
         after.at("security")[child] = b.security(parent)
         after.at("audit")[child] = b.audit(parent)
+
+
+def inherit_memory(
+    k: Context, after: After, parent: Term, child: Task, when: Term, object_of: Function[Int, Object], page_of: Function[Object, Int]
+) -> None:
+    """Page by page (if ``when``): SHARE gives the same object, COPY a new one with the same contents, NONE nothing.
+
+    Otherwise the child gets nothing. ``object_of``: for each copied page the new object; ``page_of``: for each such
+    object its page.
+    """
+    b, none = k.before, k.sorts.no_object
+
+    def copied(page: Term) -> Term:
+        return z3.And(when, b.mapped(parent, page) != none, b.inheritance(parent, page) == INHERITANCE.INHERIT_COPY)
+
+    def shared(page: Term) -> Term:
+        return z3.And(when, b.mapped(parent, page) != none, b.inheritance(parent, page) == INHERITANCE.INHERIT_SHARE)
+
+    choose_copies(after, copied, object_of, page_of)
+
+    def created(object_: Term) -> Term:
+        return z3.And(copied(page_of(object_)), object_of(page_of(object_)) == object_)
+
+    after.sweep(
+        "mapped",
+        "pages",
+        lambda t, p: (t == child, z3.If(shared(p), b.mapped(parent, p), z3.If(copied(p), object_of(p), none))),
+    )
+    after.sweep("inheritance", "pages", lambda t, p: (t == child, b.inheritance(parent, p)))
+    after.sweep("object_made", "copied objects", lambda o: (created(o), z3.BoolVal(True)))
+    after.sweep("content", "copied objects", lambda o: (created(o), b.content(b.mapped(parent, page_of(o)))))
+    after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
+
+
+@dataclass(frozen=True)
+class _Child(NewTask):
+    """The child of a call that says on which ledgers it draws, and whether it inherits memory."""
+
+    ledgers: Array[Name]
+    ledgers_length: Int
+    inherit_memory: Bool
+    copied_object: Function[Int, Object]
+    copied_page: Function[Object, Int]
+
+    def create(self, after: After, reply_message: Message, host_port: Term | None = None) -> None:
+        """Make the child, and give the caller a send right to its port."""
+        self.make(after, host_port)
+        # REPLY
+        [result] = self.k.begin_reply(after, reply_message, 1)
+        make_send(after, result, self.port)
+
+    def make(self, after: After, host_port: Term | None = None) -> None:
+        """Make the child with what it gets from its parent, and with ``host_port`` if one is given."""
+        super().make(after, host_port)
         self._draw_on_ledgers(after)
-        self._inherit_memory(after)
+        inherit_memory(self.k, after, self.parent, self.task, self.inherit_memory, self.copied_object, self.copied_page)
 
     def _draw_on_ledgers(self, after: After) -> None:
         """The child draws on the given ledgers if there are exactly two and both are ledgers, else on the parent's.
@@ -100,35 +158,6 @@ class _Child:
         after.at("paged")[child] = paged
         make_send(after, place_slot(after, child, Place.WIRED_LEDGER), wired)
         make_send(after, place_slot(after, child, Place.PAGED_LEDGER), paged)
-
-    def _inherit_memory(self, after: After) -> None:
-        """Page by page: SHARE gives the same object, COPY a new one with the same contents, NONE nothing.
-
-        Without inherit_memory the child gets nothing.
-        """
-        b, none, parent, child = self.k.before, self.k.sorts.no_object, self.parent, self.task
-        object_of, page_of = self.copied_object, self.copied_page
-
-        def copied(page: Term) -> Term:
-            return z3.And(self.inherit_memory, b.mapped(parent, page) != none, b.inheritance(parent, page) == INHERITANCE.INHERIT_COPY)
-
-        def shared(page: Term) -> Term:
-            return z3.And(self.inherit_memory, b.mapped(parent, page) != none, b.inheritance(parent, page) == INHERITANCE.INHERIT_SHARE)
-
-        choose_copies(after, copied, object_of, page_of)
-
-        def created(object_: Term) -> Term:
-            return z3.And(copied(page_of(object_)), object_of(page_of(object_)) == object_)
-
-        after.sweep(
-            "mapped",
-            "pages",
-            lambda t, p: (t == child, z3.If(shared(p), b.mapped(parent, p), z3.If(copied(p), object_of(p), none))),
-        )
-        after.sweep("inheritance", "pages", lambda t, p: (t == child, b.inheritance(parent, p)))
-        after.sweep("object_made", "copied objects", lambda o: (created(o), z3.BoolVal(True)))
-        after.sweep("content", "copied objects", lambda o: (created(o), b.content(b.mapped(parent, page_of(o)))))
-        after.sweep("carrier_index", "copied objects", lambda o: (created(o), z3.IntVal(NO_PAGE)))
 
 
 def ports_of(k: Context, task: Term) -> list[Term]:
@@ -364,6 +393,26 @@ def host_security_set_task_token(
         yield k.succeeds("the token is set", k.otherwise(), lambda after: set_both(after, None))
 
 
+def end_task(k: Context, after: After, task: Term, sending: Term) -> None:
+    """End ``task``: its names, its places and its ports, its memory, and (if it is ``sending``) the message with which
+    it waits.
+    """
+    message = k.before.waits_with(task)
+
+    def its(slot: Term) -> Term:
+        return z3.Or(k.sorts.of_task(slot, task), z3.And(sending, k.sorts.slots_of_message(slot, message)))
+
+    release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, task)]))
+    if not z3.is_false(sending):
+        lose_memory(after, message, sending)
+        gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
+        after.store_all((message,), gone, sending)
+    after.at("wait")[task] = WAIT.NOTHING
+    after.at("will_receive")[task] = z3.BoolVal(False)
+    after.at("task_life")[task] = LIFE.ENDED
+    after.sweep("mapped", "pages", lambda t, p: (t == task, k.sorts.no_object))
+
+
 _QUEUED_FIRST = decided("XNU doesn't determine whether the message is queued before the task's rights end. We queue it first.")
 WOKEN_SENDER = rests_on(
     xnu_792=read("ipc/ipc_mqueue.c: ipc_mqueue_send, ipc_mqueue_release_msgcount") + _QUEUED_FIRST,
@@ -403,24 +452,15 @@ def task_terminate(k: Context, task: Name) -> Iterator[Case]:
     yield k.fails(ReturnCode.KERN_INVALID_ARGUMENT, "task is not a task's port", z3.Not(k.object(task, PortObject.TASK)))
     if k.profile.processes:
         processes = [target == task for task in (k.sorts.first_task, k.sorts.second_task)[: k.profile.processes]]
-        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", z3.Or(*processes))
+        behind = b.process(target) != PROCESS.NO_PROCESS if k.profile.has_processes else z3.Or(*processes)
+        yield k.fails(ReturnCode.KERN_FAILURE, "a process is behind the task", behind)
 
     # RIGHTS
     message, sending = b.waits_with(target), b.wait(target) == WAIT.SENDING
     destination = k.sorts.Slot.destination_slot(message)
 
     def terminate(after: After, sending: Term = sending) -> None:
-        def its(slot: Term) -> Term:
-            return z3.Or(k.sorts.of_task(slot, target), z3.And(sending, k.sorts.slots_of_message(slot, message)))
-
-        release(after, its, lambda port: z3.Or(*[port == own for own in ports_of(k, target)]))
-        lose_memory(after, message, sending)
-        gone = {"stage": STAGE.FREE} | ({"room": k.sorts.no_port} if k.profile.room_is_given else {})
-        after.store_all((message,), gone, sending)
-        after.at("wait")[target] = WAIT.NOTHING
-        after.at("will_receive")[target] = z3.BoolVal(False)
-        after.at("task_life")[target] = LIFE.ENDED
-        after.sweep("mapped", "pages", lambda t, p: (t == target, k.sorts.no_object))
+        end_task(k, after, target, sending)
 
     has_room = z3.And(sending, b.room(message) != k.sorts.no_port, b.kind(destination) == KIND.SEND)
 

@@ -17,7 +17,7 @@ from sendright.model.language.sorts import Term
 from sendright.model.language.state import FIELDS
 from sendright.model.language.term_walk import children
 
-BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "waits_child", "mapped")
+BY_VALUE = ("port", "queue", "receiver", "ledger_parent", "wired", "paged", "waits_child", "pid", "mapped")
 """The fields of one argument (and ``mapped``) that have an index from values to points."""
 BY_PART = ("known_as", "member", "mapped", "memory")
 """The fields of two arguments that have an index from each argument to points."""

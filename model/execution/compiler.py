@@ -133,6 +133,8 @@ class Translator:
             return f"a_{field}({_key(part)}, {DEFAULTS[field]!r})"
         if name == "number_of":
             return part[0]
+        if name in _TOKENS:
+            return f"({', '.join(part)})"
         if self.chosen and name in self.chosen:
             return f"({part[0]} in {self.chosen[name]})"
         if name in _OF_LAYOUTS:
@@ -167,6 +169,9 @@ def _variable(index: int, sort: Any) -> Term:
 
 _OF_LAYOUTS = {"parts_of": len, "rights_of": descriptors.right_count, "pages_of": descriptors.page_count}
 """What the specification says of a body's layout."""
+
+_TOKENS = frozenset({"security_token_of", "audit_token_of"})
+"""What makes a token of its words."""
 
 _DOMAINS = {
     "Int": "indices",
@@ -443,6 +448,7 @@ class Domain(NamedTuple):
 
 EXISTING_POINTS = {
     "slots": Domain(_DOMAINS["Slot"]),
+    "tasks": Domain(_DOMAINS["Task"]),
     "ports": Domain(_DOMAINS["Port"]),
     "messages": Domain(_DOMAINS["Message"]),
     "known": Domain("fields['known_as']", "known_as"),
@@ -485,14 +491,14 @@ def _functions(term: Term) -> set[str]:
 
 def _free(term: Term) -> set[str]:
     """The names of the constants and functions in ``term`` of which z3 knows nothing, without the fields and what the
-    specification says of all layouts and names.
+    specification says of all layouts, names and tokens.
     """
     names: set[str] = set()
     for address in declarations_in(term, set()):
         declaration = declaration_at(address)
         if declaration.kind() == z3.Z3_OP_UNINTERPRETED:
             names.add(declaration.name())
-    return names - FIELDS.keys() - _OF_LAYOUTS.keys() - {"number_of"}
+    return names - FIELDS.keys() - _OF_LAYOUTS.keys() - _TOKENS - {"number_of"}
 
 
 def _key(parts: list[str]) -> str:

@@ -13,13 +13,15 @@ SlotTuple: TypeAlias = tuple[int, int, int]
 
 ALIVE, ENDED = 1, 2
 FREE, IN_KERNEL, QUEUED, WAITING = 0, 1, 2, 3
-NOTHING, SENDING, RECEIVING, CREATING, SETTING = range(5)
+NOTHING, SENDING, RECEIVING, CREATING, SETTING, EXECUTING, BEGINNING, FOR_CHILD = range(8)
+NO_PROCESS, RUNNING, SHADOW, ZOMBIE = range(4)
 DELAYED, ARMED, DUE, FIRED = 1, 2, 3, 4
 """What a request is for send-possible."""
 IN_HAND = len(Place)
 """The place that isn't one of a task's, where the kernel holds what a call has in its hands."""
 NO_PORT = -1
 NO_OBJECT = -1
+NO_TASK = -1
 NO_SLOT: SlotTuple = (-1, -1, -1)
 """The receiver of a port without receive right.
 
@@ -58,7 +60,7 @@ _DEFAULTS = {
     "Object": NO_OBJECT,
     "Message": -1,
     "Layout": (),
-    "Task": -1,
+    "Task": NO_TASK,
     "Slot": NO_SLOT,
     "SecurityToken": None,
     "AuditToken": None,

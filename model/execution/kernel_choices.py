@@ -17,7 +17,7 @@ from sendright.mach.abi.rights import NULL_NAME, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType
 from sendright.model.calls.attributes import LARGEST_TABLE, NEXT_SIZE
-from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT
+from sendright.model.execution.encoding import DESTINATION_SLOT, NAME_SLOT, NO_PORT, NO_TASK, RUNNING, ZOMBIE
 from sendright.model.execution.system import A_LARGE_NUMBER, Chosen, System
 
 NOT_TOLD = -1
@@ -66,7 +66,11 @@ def _new_page(c: Choosing) -> dict[str, Any]:
 
 def _out_of_memory(c: Choosing) -> dict[str, Any]:
     """The answer says so, by its code or (a trap) by the name NULL for what it should make."""
-    return {"out_of_memory": c.code == ReturnCode.KERN_RESOURCE_SHORTAGE or c.result(OutputType.NAME) == NULL_NAME}
+    return {"out_of_memory": c.code in _SHORTAGES or c.result(OutputType.NAME) == NULL_NAME}
+
+
+_SHORTAGES = (ReturnCode.KERN_RESOURCE_SHORTAGE, ReturnCode.EAGAIN, ReturnCode.ENOMEM)
+"""The codes that say that the kernel was out of memory."""
 
 
 def _child(c: Choosing) -> dict[str, Any]:
@@ -74,6 +78,28 @@ def _child(c: Choosing) -> dict[str, Any]:
     pages = {object_: page for page, object_ in copied.items()}
     own = {"child": c.system.next_task, "child_port": c.system.next_port, "copied": copied}
     return own | {"copied_object": lambda page: copied.get(page, NOT_TOLD), "copied_page": lambda object_: pages.get(object_, NOT_TOLD)}
+
+
+def _found(c: Choosing) -> dict[str, Any]:
+    """The task of the living process that has the pid."""
+    return {"found": _with_pid(c, c.arguments["pid"], RUNNING)}
+
+
+def _ended(c: Choosing) -> dict[str, Any]:
+    """The last task of the zombie whose pid the answer says."""
+    return {"ended": _with_pid(c, c.result(OutputType.PID), ZOMBIE)}
+
+
+def _with_pid(c: Choosing, pid: Any, process: int) -> int:
+    """The task whose process has the pid, and is in this state; NO_TASK: there is none."""
+    state = c.system.state
+    tasks = state.by_value("pid", pid) if isinstance(pid, int) else ()
+    return next((task for task in tasks if state["process"].get(task) == process), NO_TASK)
+
+
+def _new_pid(c: Choosing) -> dict[str, Any]:
+    pid = c.result(OutputType.PID)
+    return {"new_pid": pid if isinstance(pid, int) else NOT_TOLD}
 
 
 def _source(c: Choosing) -> dict[str, Any]:
@@ -205,6 +231,9 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "new_object": lambda c: {"new_object": c.system.fresh_object()},
     **{name: _fresh_message(name) for name in ("message", "reply_message", "request_message", "notification")},
     **dict.fromkeys(("child", "child_port", "copied_object", "copied_page"), _child),
+    "found": _found,
+    "ended": _ended,
+    "new_pid": _new_pid,
     "source": _source,
     "oldest": _oldest,
     "reaches": _reaches,

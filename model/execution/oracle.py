@@ -112,7 +112,7 @@ class _Judging:
 
     def __init__(self, oracle: Oracle, caller: int, call: Call, result: Result) -> None:
         self.oracle, self.system, self.caller, self.call, self.result = oracle, oracle.system, caller, call, result
-        self.arguments = {} if call.resume else rule_arguments(call, oracle.profile)
+        self.arguments = {"stop": call.stop} if call.resume else rule_arguments(call, oracle.profile)
         self.clause = ""
         """The case that was applied last."""
         self.code: int | None = None

@@ -154,7 +154,7 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
     Only properties that make sense of a whole call: it may be a sequence of rules, each with properties of its own.
     """
     rule = resumption(call.name) if call.resume else call.name
-    if call.name not in RULES or rule not in RULES:
+    if call.name not in RULES or rule not in RULES or _has_several_phases(before, task, call, code):
         return ()
     old, new = state_of(before, profile), state_of(after, profile)
     for life in ("task_life", "port_life"):  # a snapshot doesn't show what has ended
@@ -176,6 +176,16 @@ def broken_by_step(before: Snapshot, after: Snapshot, task: int, call: Call, cod
             place = f" for {places_in_words(clause.sorts, where)}" if clause.sorts else ""
             broken[clause.invariant] = BrokenInvariant(clause.invariant, f"{clause.title} does not hold{place}.")
     return tuple(broken.values())
+
+
+def _has_several_phases(before: Snapshot, task: int, call: Call, code: int) -> bool:
+    """Whether the step is an exec that goes through several phases at once. Each phase has properties of its own."""
+    waiting = before.tasks[task].waiting if call.resume and task in before.tasks else None
+    return call.name == "execve" and code == ReturnCode.KERN_SUCCESS and (waiting is None or waiting.phase < _BEFORE_LAST_PHASE)
+
+
+_BEFORE_LAST_PHASE = 3
+"""After this phase of an exec, one is left."""
 
 
 @cache

@@ -17,19 +17,26 @@ from msgspec.structs import replace
 from sendright.mach.abi.descriptors import NO_PAGE, page_count
 from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import FURTHER_TASK_PORTS, NULL_NAME, Place, PortObject, SlotKind
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.profiles import LedgerRule, Profile
-from sendright.mach.state.boot import HOST_PORT, HOST_PRIV_PORT
+from sendright.mach.state.boot import FIRST_PID_VERSION, HOST_PORT, HOST_PRIV_PORT
+from sendright.mach.state.process import Process
+from sendright.mach.state.process import Zombie as ZombieProcess
 from sendright.mach.state.sharing import Parts, updated_parts
 from sendright.mach.state.snapshot import Descriptor, Entry, Ledger, Message, Page, PendingCall, Port, Snapshot, Task
 from sendright.model.execution.encoding import (
     ALIVE,
     ARMED,
+    BEGINNING,
     BODY_SLOT,
     CREATING,
+    DEFAULTS,
     DELAYED,
     DESTINATION_SLOT,
     ENDED,
+    EXECUTING,
     FIRED,
+    FOR_CHILD,
     HOST_SLOT,
     IN_HAND,
     KERNEL_SLOT,
@@ -37,22 +44,34 @@ from sendright.model.execution.encoding import (
     NAME_SLOT,
     NO_OBJECT,
     NO_PORT,
+    NO_PROCESS,
     NO_SENDERS_SLOT,
+    NO_TASK,
     PLACE_SLOT,
     PORT_DESTROYED_SLOT,
     QUEUED,
     RECEIVING,
     REPLY_SLOT,
     REQUEST_SLOT,
+    RUNNING,
     SENDING,
     SETTING,
+    SHADOW,
     WAITING,
+    ZOMBIE,
     SlotTuple,
 )
 from sendright.model.execution.state import ConcreteState, SnapshotPart
 from sendright.model.language.state import FIELDS
 
 _HOST: SnapshotPart = ("host", 0)
+_OF_PROCESSES = {
+    **{name: name for name in ("pid", "pid_version", "original_parent", "audit_user", "session", "has_changed_ids", "is_orphan")},
+    **{f"{which}_{of}": f"{which}_{of}" for which in ("real", "effective", "saved") for of in ("user", "group")},
+    "parent": "parent_pid",
+    "member": "member_user",
+}
+"""What a ``Process`` says in a word or a truth value -> the field of the state."""
 _PLACES = {
     NAME_SLOT: "task",
     PLACE_SLOT: "task",
@@ -84,6 +103,7 @@ class SnapshotWriter:
         self._no_ledgers = profile.ledger_rule is LedgerRule.NONE
         self._tasks: Parts[Task] = Parts()
         self._ports: Parts[Port] = Parts()
+        self._zombies: Parts[ZombieProcess] = Parts()
         self._host: dict[int, Entry] = {}
         self._names: dict[int, Parts[Entry]] = {}
         """Of each task, its names as last shown: the one part of a task that may be large."""
@@ -96,11 +116,12 @@ class SnapshotWriter:
         for part, number in self._state.changed_parts:
             changed[part].add(number)
         self._tasks = updated_parts(self._tasks, changed["task"], self._task)
+        self._zombies = updated_parts(self._zombies, changed["task"], self._zombie)
         self._ports = updated_parts(self._ports, changed["port"], self._port)
         if changed["host"]:
             self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
         self._state.changed_parts.clear()
-        return Snapshot(self._tasks, self._ports, self._host)
+        return Snapshot(self._tasks, self._ports, self._host, self._zombies)
 
     # ---- what has changed
 
@@ -141,7 +162,7 @@ class SnapshotWriter:
         return (("port", f["queue"][message]),) if stage == QUEUED and message in f["queue"] else ()
 
     def _of_child(self, task: int) -> Iterable[SnapshotPart]:
-        """A task is shown, and that it lives where it is the child of a creation that is stopped."""
+        """A task is shown, and that it lives where it is the new task of a creation or an exec that is stopped."""
         return [("task", task), *[("task", creator) for creator in self._state.by_value("waits_child", task)]]
 
     def _of_member(self, port: int) -> Iterable[SnapshotPart]:
@@ -185,10 +206,31 @@ class SnapshotWriter:
             suspend_count=f["suspend_count"].get(task, 0),
             sets=self._sets(task),
             exceptions=self._exceptions(task),
+            set_by_root=self._set_by_root(task),
             died={place: f["had"][PLACE_SLOT, task, int(place)] for place in places if (PLACE_SLOT, task, int(place)) in f["had"]},
             requests=requests,
             send_possible=self._send_possible(task),
             waiting=self._waiting(task),
+            process=self._process(task),
+        )
+
+    def _process(self, task: int) -> Process | None:
+        f = self._state.fields
+        process = f["process"].get(task, NO_PROCESS)
+        if process not in (RUNNING, SHADOW):
+            return None
+        said = {word: f[name].get(task, DEFAULTS[name]) for word, name in _OF_PROCESSES.items()}
+        return Process(**said, is_shadow=process == SHADOW, has_begun=f["wait"].get(task) != BEGINNING)
+
+    def _zombie(self, task: int) -> ZombieProcess | None:
+        f = self._state.fields
+        if f["process"].get(task) != ZOMBIE:
+            return None
+        return ZombieProcess(
+            pid=f["pid"].get(task, 0),
+            pid_version=f["pid_version"].get(task, 0),
+            parent=f["parent_pid"].get(task, 0),
+            status=f["exit_status"].get(task, 0),
         )
 
     def _waiting(self, task: int) -> PendingCall | None:
@@ -213,6 +255,13 @@ class SnapshotWriter:
             )
         if wait == SETTING:
             return PendingCall(call="task_set_special_port", held=self._entry_in((PLACE_SLOT, task, IN_HAND)))
+        if wait == EXECUTING:
+            child, phase = f["waits_child"].get(task, NO_TASK), f["exec_phase"].get(task, 0)
+            user, group = (f[name].get(task, 0) if phase == 1 else UNSET for name in ("waits_set_user", "waits_set_group"))
+            lives = f["task_life"].get(child) == ALIVE
+            return PendingCall(call="execve", child=child if lives else None, phase=phase, set_user=user, set_group=group)
+        if wait == FOR_CHILD:
+            return PendingCall(call="wait4", pid=f["waits_pid"].get(task, 0))
         return None
 
     def _send_possible(self, task: int) -> dict[int, bool]:
@@ -246,6 +295,10 @@ class SnapshotWriter:
             if receiver[port][:2] == (NAME_SLOT, task):
                 sets.setdefault(pset, []).append(receiver[port][2])
         return {name: tuple(sorted(members)) for name, members in sets.items()}
+
+    def _set_by_root(self, task: int) -> tuple[Place, ...]:
+        told = self._state["set_by_root"]
+        return tuple([place for place in Place if told.get((task, int(place)))]) if told else ()
 
     def _exceptions(self, task: int) -> dict[Place, tuple[int, int]]:
         behaviour, flavour = self._state["exception_behaviour"], self._state["exception_flavour"]
@@ -381,6 +434,13 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
                 right = task.names.get(member)  # a member that isn't there is one without a port, which no port set may have
                 f["member"][NO_PORT if right is None or right.port is None else right.port, set_name] = True
         f["suspend_count"][number] = task.suspend_count
+        for place in task.set_by_root:
+            f["set_by_root"][number, int(place)] = True
+        if task.process is not None:
+            for name, value in fields_of_process(task.process).items():
+                f[name][number] = value
+            if not task.process.has_begun:
+                f["wait"][number] = BEGINNING
         if task.waiting is not None:
             _wait(f, number, task.waiting)
             if task.waiting.message is not None:
@@ -388,9 +448,21 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
     for waits in sorted(message for message, stage in f["stage"].items() if stage == WAITING):
         f["arrival"][waits] = f["clock"].get((), 0)
         f["clock"][()] = f["clock"].get((), 0) + 1
+    for number, zombie in snapshot.zombies.items():
+        f["task_life"][number], f["process"][number] = ENDED, ZOMBIE
+        f["pid"][number], f["pid_version"][number] = zombie.pid, zombie.pid_version
+        f["parent_pid"][number], f["exit_status"][number] = zombie.parent, zombie.status
+    if profile.has_processes:  # at least so many; those that are used up aren't shown
+        f["pid_versions"][()] = max([FIRST_PID_VERSION, *(version + 1 for version in f["pid_version"].values())])
     for which, entry in snapshot.host_ports.items():
         _put(f, (HOST_SLOT, which, 0), entry)
     return ghosts_of(state)
+
+
+def fields_of_process(process: Process) -> dict[str, int]:
+    """What the fields of the state say of the process behind a task."""
+    said = {name: getattr(process, word) for word, name in _OF_PROCESSES.items()}
+    return said | {"process": SHADOW if process.is_shadow else RUNNING}
 
 
 def _map(f: dict[str, dict[Any, Any]], point: tuple[int, int], page: Page) -> None:
@@ -428,6 +500,13 @@ def _wait(f: dict[str, dict[Any, Any]], task: int, waiting: PendingCall) -> None
         f["task_life"].setdefault(child, ENDED if waiting.child is None else ALIVE)
         f["waits_security"][task], f["waits_audit"][task] = waiting.security_token, waiting.audit_token
         f["waits_host"][task] = HOST_PRIV_PORT if waiting.privileged else HOST_PORT
+    elif waiting.call == "execve":
+        child = -2 - task if waiting.child is None else waiting.child
+        f["wait"][task], f["waits_child"][task], f["exec_phase"][task] = EXECUTING, child, waiting.phase
+        f["task_life"].setdefault(child, ENDED if waiting.child is None else ALIVE)
+        f["waits_set_user"][task], f["waits_set_group"][task] = waiting.set_user, waiting.set_group
+    elif waiting.call == "wait4":
+        f["wait"][task], f["waits_pid"][task] = FOR_CHILD, waiting.pid
     elif waiting.call == "task_set_special_port":
         f["wait"][task] = SETTING
         _put(f, (PLACE_SLOT, task, IN_HAND), waiting.held)

@@ -20,11 +20,13 @@ from sendright.mach.signatures import SIGNATURES
 from sendright.mach.state.boot import (
     BOOT_HOST_PORTS,
     BOOTSTRAP_TASK,
+    FIRST_PID_VERSION,
     HOST_PORT,
     HOST_PRIV_PORT,
     ROOT_LEDGERS,
     WELL_KNOWN_PORTS,
     boot_ports,
+    boot_process,
     boot_tokens,
     task_port,
 )
@@ -45,6 +47,7 @@ from sendright.model.execution.encoding import (
     LIMBO_SLOT,
     NAME_SLOT,
     NO_PORT,
+    NO_PROCESS,
     NO_SENDERS_SLOT,
     NO_SLOT,
     PLACE_SLOT,
@@ -52,20 +55,21 @@ from sendright.model.execution.encoding import (
     QUEUED,
     REQUEST_SLOT,
     WAITING,
+    ZOMBIE,
     SlotTuple,
     environment,
 )
 from sendright.model.execution.kept import code_file, described
 from sendright.model.execution.late_choices import LateChoices, interleaved
-from sendright.model.execution.snapshots import SnapshotWriter
+from sendright.model.execution.snapshots import SnapshotWriter, fields_of_process
 from sendright.model.execution.state import LOOKUPS, ConcreteState
 from sendright.model.language.rule import ANSWERING_RULES, FIRES_POSSIBLE, PENDING_RULES, RULES, SUSPENSIONS_END, Context
 from sendright.model.language.sequences import rules_of
 from sendright.model.language.sorts import UNBOUNDED
 from sendright.model.language.state import FIELDS, State
 
-ENDS = {"task_life": ENDED, "port_life": ENDED, "stage": FREE}
-"""The field and value that say that a task, port or message has ended."""
+ENDS = {"task_life": ENDED, "process": NO_PROCESS, "port_life": ENDED, "stage": FREE}
+"""The field and value that say that a task, its process, a port or a message has ended."""
 _LEAVES_SOMETHING = {"kind", "no_senders_due", "send_possible", *ENDS}
 """The fields in which a rule may leave something to do, see ``System._note_what_is_left``."""
 _ENDS_SUSPENSIONS = {"srights", "suspend_count", "flavour_port"}
@@ -171,7 +175,7 @@ class System:
                 choices = self._solve(release, values, slot_root, port_root)
             values = [*values, *choices]
         if not functions.check(fields, env, *values):
-            chosen = {choice: given[choice] for choice in rule.choices if choice in given}
+            chosen = {choice: given[choice] for choice in rule.choices if choice in given and not callable(given[choice])}
             raise NotAllowed(f"{case.id}: the kernel's choice isn't allowed: {chosen}")
         if self.before_effect:
             self.before_effect(self, case, values)
@@ -398,9 +402,14 @@ class System:
         return Chosen(reached)
 
     def forget_the_ended(self) -> None:
-        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them."""
+        """Keep nothing of tasks, ports and messages that are no more: no rule speaks of them. (Of a task whose process
+        is a zombie, all is kept until that is forgotten.)
+        """
+        task_life, process = self.state["task_life"], self.state["process"]
         for life, member in self.ended:
-            if self.state[life].get(member, 0) == ENDS[life]:
+            lives = life == "process" and task_life.get(member) == ALIVE
+            zombie = life == "task_life" and process.get(member) == ZOMBIE
+            if self.state[life].get(member, 0) == ENDS[life] and not lives and not zombie:
                 self.state.forget(FIELDS[life].domain[0], member)
         self.ended.clear()
 
@@ -445,13 +454,18 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
         f["paged"][task] = WELL_KNOWN_PORTS["root_ledger_paged"]
         held = {
             Place.KERNEL: task_port(task),
-            Place.HOST: HOST_PRIV_PORT if profile.host_priv_is_callers and task == BOOTSTRAP_TASK else HOST_PORT,
+            Place.HOST: HOST_PRIV_PORT if profile.first_task_is_privileged and task == BOOTSTRAP_TASK else HOST_PORT,
             Place.WIRED_LEDGER: WELL_KNOWN_PORTS["root_ledger_wired"],
             Place.PAGED_LEDGER: WELL_KNOWN_PORTS["root_ledger_paged"],
         }
+        if profile.has_processes and task < profile.processes:
+            for field, value in fields_of_process(boot_process(task)).items():
+                f[field][task] = value
         for place, port in held.items():
             if place in profile.places:
                 make_send((PLACE_SLOT, task, int(place)), port, 0)
+    if profile.has_processes:
+        f["pid_versions"][()] = FIRST_PID_VERSION
     if profile.host_special_ports:
         for number, port in BOOT_HOST_PORTS.items():
             make_send((HOST_SLOT, number, 0), port, 0)

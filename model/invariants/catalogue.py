@@ -8,7 +8,7 @@ messages. All are proved together: a call that begins in a state where all hold 
 from __future__ import annotations
 
 from sendright.mach.kernel.profiles import Profile
-from sendright.model.invariants import ledgers, messages, rights, tasks  # noqa: F401 - declares the invariants
+from sendright.model.invariants import ledgers, messages, processes, rights, tasks  # noqa: F401 - declares the invariants
 from sendright.model.invariants.known_breaks import is_broken
 from sendright.model.language.invariant import INVARIANTS, Invariant, of_profile
 

@@ -236,8 +236,10 @@ def looks_the_same_after(twins: Twins, pair: Pair) -> Iterator[tuple[str, Term]]
         if name in HIDDEN or name in ORDER_ONLY or not (pair.after.changed(name) or pair.after_again.changed(name)):
             continue
         point = twins.point(name)
-        seen = z3.Or(twins.seen[name](*point), twins.comes_into_sight(name, pair.after, True, point[0]))
-        yield name, forall(point, z3.Implies(seen, pair.after.fields[name](*point) == pair.after_again.fields[name](*point)))
+        new = [twins.comes_into_sight(name, pair.after, True, point[0])] if point else []
+        seen = z3.Or(twins.seen[name](*point), *new)
+        same = z3.Implies(seen, pair.after.fields[name](*point) == pair.after_again.fields[name](*point))
+        yield name, forall(point, same) if point else same
 
 
 def _does_the_same(twins: Twins, after: After, again: After) -> Iterator[Term]:

@@ -21,12 +21,12 @@ from sendright.mach.abi.rights import PortObject
 from sendright.mach.signatures import ArgumentType
 from sendright.model.invariants.steps.locality import Touched
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import CREATION_RESUMED, SUSPENSIONS_END, TAKE
+from sendright.model.language.rule import SUSPENSIONS_END, TAKE
 from sendright.model.language.sorts import KIND, OBJECT, POSSIBLE, STAGE, Term
 from sendright.model.language.state import FIELDS
 from sendright.model.language.step_property import forall
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import GOES_ON_WITH_TASK, Transition
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -86,6 +86,24 @@ CHANNELS = (
         "the name",
         "as for a message; the choice is any free name of the space",
     ),
+    Channel(
+        "process",
+        "a process begins, sets its ids or ends",
+        "whether there is a process with the pid, and whether the task may get its ports",
+        "nothing: every process can ask for any pid (step invariant 223 says who gets a port)",
+    ),
+    Channel(
+        "images",
+        "a process forks, or executes an image",
+        "the next pid version, and so how many forks and execs there were",
+        "nothing: all processes share one counter",
+    ),
+    Channel(
+        "parent",
+        "a process ends",
+        "its parent: which child it was, and its status; its children: that they are orphans",
+        "nothing: the status has 8 bits",
+    ),
     Channel("shortage", "the kernel is out of memory", "the code", "nothing: memory is shared, and the kernel says when it is short"),
 )
 """All of them. ``tests/model/invariants/test_channels.py`` has a witness for each."""
@@ -113,7 +131,7 @@ class Grasp:
         """
         b = self.x.before
         by_right = [z3.And(b.sends(slot), self._is_port_of(b.port(slot), task)) for slot in self.rights()]
-        mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
+        mine = [task == self.x.half_made] if self.x.rule in GOES_ON_WITH_TASK else []
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
 
     def _is_port_of(self, port: Term, task: Term) -> Term:
@@ -145,9 +163,11 @@ LEDGERS = ("ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer")
 SLOTS = ("kind", "port", "urefs", "unlooked", "told", "had", "send_possible")
 BOOKKEEPING = ("known_as",)
 """What the kernel finds again from other fields, and no task sees: invariant 4 says of what the slots are."""
-SHARED = ("clock",)
-"""Counters that all tasks share. No call reports one: of the arrival numbers that ``clock`` gives, a task sees
-only the order in one queue (step invariant 20).
+FAMILY = ("parent_pid", "is_orphan")
+"""What the end of a process changes of its children: the channel "parent"."""
+SHARED = ("clock", "pid_versions")
+"""Counters that all tasks share. Of the arrival numbers that ``clock`` gives, a task sees only the order in one queue
+(step invariant 20). The pid versions are the channel "images".
 """
 
 
@@ -159,7 +179,8 @@ def local_respect(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """The port's receive right is under a name of a task beyond the caller's authority."""
 
     if names := _changed(x, "Task"):
-        yield "tasks", forall([v.t], z3.Implies(g.beyond(v.t), z3.Or(_same(x, names, v.t), _runs_again(t, names, v.t))))
+        kept = z3.Or(_same(x, names, v.t), _runs_again(t, names, v.t), _becomes_orphan(t, names, v.t))
+        yield "tasks", forall([v.t], z3.Implies(g.beyond(v.t), kept))
     if names := _changed(x, "Task", "Place"):
         yield "exception ports", forall([v.t, v.w], z3.Implies(g.beyond(v.t), _same(x, names, v.t, v.w)))
     if names := _changed(x, "Task", "Int"):
@@ -201,6 +222,14 @@ def _runs_again(t: Touched, changed: list[str], task: Term) -> Term:
         return z3.BoolVal(False)
     port = t.k["of"]
     return z3.And(t.b.object_task(port) == task, t.b.srights(port) == 0, t.a.suspend_count(task) == 0)
+
+
+def _becomes_orphan(t: Touched, changed: list[str], task: Term) -> Term:
+    """The parent of the task's process ends: the process is an orphan, and nothing else of it changes."""
+    if t.rule != "exit":
+        return z3.BoolVal(False)
+    kept = [name for name in changed if name not in FAMILY]
+    return z3.And(t.b.parent_pid(task) == t.b.pid(t.k.caller), _same(t.x, kept, task))
 
 
 def _notified(t: Touched, slot: Term) -> Term:

@@ -11,10 +11,11 @@ from sendright.mach.signatures import ArgumentType, Signature
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
-from sendright.model.language.rule import CREATION_RESUMED
+from sendright.model.language.rule import EXEC_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
+from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import ABOUT_CHILDREN, BY_PID, GOES_ON_WITH_TASK, Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
@@ -47,6 +48,9 @@ class Sight:
             slots += [self.S.reply_slot(k["message"]), self.S.body_slot(k["message"], z3.IntVal(0))]
         if x.is_call(lambda call: call.creates_task):  # a child may draw on the ledgers in its parent's places
             slots += [self.S.place_slot(self.t.target, PLACE.of(place)) for place in (Place.WIRED_LEDGER, Place.PAGED_LEDGER)]
+        if x.is_call(lambda call: call.creates_task) and k.profile.kernel_ports_kept_as_null:  # a child gets no such right
+            places = (Place.BOOTSTRAP, Place.ACCESS, *k.profile.exception_places)
+            slots += [self.S.place_slot(self.t.target, PLACE.of(place)) for place in places]
         if k.rule.resumes == "SENDING":
             slots.append(self.S.destination_slot(b.waits_with(k.caller)))
         slots += [k[name] for name in ("place",) if name in parameters]
@@ -76,9 +80,18 @@ class Sight:
         stands for it, or goes on with its creation.
         """
         b = self.b
-        mine = [task == self.x.half_made] if self.x.rule == CREATION_RESUMED else []
+        mine = [task == self.x.half_made] if self.x.rule in GOES_ON_WITH_TASK else []
         by_right = [z3.And(b.sends(slot), self._stands_for(b.port(slot), task)) for slot in self.rights]
         return z3.Or(task == self.x.k.caller, *mine, *by_right)
+
+    def process(self, task: Term) -> Term:
+        """The process behind the task: as of the task, or the caller names a right to any port of it, for a trap that
+        asks for that; or the process is a child of the caller's, for calls that are about these.
+        """
+        b, caller = self.b, self.x.k.caller
+        named = [z3.And(b.sends(slot), b.object_task(b.port(slot)) == task) for slot in self.t.names()]
+        child = b.parent_pid(task) == b.pid(caller) if self.x.rule in ABOUT_CHILDREN else z3.BoolVal(False)
+        return z3.Or(self.task(task), *named, child)
 
     def _stands_for(self, port: Term, task: Term) -> Term:
         """The port stands for the task. (The two are the same of tasks that live, by the invariants.)"""
@@ -119,7 +132,8 @@ class Sight:
 
     def slot(self, slot: Term) -> Term:
         """A slot of a task that the caller controls, of a message that it sees, of a port that it receives from, or of
-        the host, if it names the privileged host port.
+        the host, if it names the privileged host port; or, for calls that get a port by a pid, a place for an access
+        port.
         """
         S, sorts = self.S, self.t.sorts
         owner = z3.If(S.is_name_slot(slot), S.space(slot), z3.If(S.is_place_slot(slot), S.holder(slot), S.requester(slot)))
@@ -127,8 +141,11 @@ class Sight:
         in_message = z3.And(sorts.in_message(slot), self.message(sorts.message_of(slot)))
         watched = z3.If(S.is_no_senders_slot(slot), S.watched(slot), S.guarded(slot))
         of_port = z3.And(z3.Or(S.is_no_senders_slot(slot), S.is_port_destroyed_slot(slot)), self.received(watched))
+        access = z3.BoolVal(False)
+        if self.x.rule in BY_PID:
+            access = z3.And(S.is_place_slot(slot), S.place(slot) == PLACE.of(Place.ACCESS))
         privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.rights]
-        return z3.Or(of_task, in_message, of_port, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
+        return z3.Or(of_task, in_message, of_port, access, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
 
     def content(self, o: Term) -> Term:
         """The object is at a page of a task that the caller controls, at the address that the call gives."""
@@ -142,6 +159,19 @@ Seen = Callable[[Sight], Callable[..., Term]]
 
 def _task(sight: Sight) -> Callable[..., Term]:
     return lambda task, *rest: sight.task(task)
+
+
+def _process(sight: Sight) -> Callable[..., Term]:
+    return sight.process
+
+
+def _by_pid(seen: Seen) -> Seen:
+    """What calls that get a port by a pid look at, whatever process has that."""
+
+    def sees(sight: Sight) -> Callable[..., Term]:
+        return (lambda *point: z3.BoolVal(True)) if sight.x.rule in BY_PID else seen(sight)
+
+    return sees
 
 
 def _port(sight: Sight) -> Callable[..., Term]:
@@ -169,21 +199,32 @@ def nowhere(sight: Sight) -> Callable[..., Term]:
     return lambda *point: z3.BoolVal(False)
 
 
+_IDS = tuple(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved"))
+"""The ids by which a call decides whether a process may control another."""
+
 SEEN: Mapping[str, Seen] = {
-    **dict.fromkeys(("security", "audit", "task_port", "flavour_port", "suspend_count", "exception_behaviour", "exception_flavour"), _task),
+    **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
+    **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour", "set_by_root"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("will_receive", "will_wait"), _task),
     **dict.fromkeys(("waits_child", "waits_security", "waits_audit", "waits_host", "mapped", "inheritance", "known_as"), _task),
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
     **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable", "purpose"), _port),
-    **dict.fromkeys(("port_life", "object", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
+    **dict.fromkeys(("port_life", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(
         ("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due", "request_slots"), _own_port
     ),
     **dict.fromkeys(("is_donating", "has_temp_owner", "lost_sends", "is_service", "is_throttled"), _own_port),
     **dict.fromkeys(("stage", "queue", "arrival", "room", "owner", "id", "body_count", "layout", "memory", "size", "data"), _message),
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
+    **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
+    **dict.fromkeys(OF_PROCESS, _task),
+    **dict.fromkeys(("process", "pid"), _by_pid(_process)),
+    **dict.fromkeys(("parent_pid", "is_orphan", "exit_status"), _process),
+    **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
+    "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in ("fork", EXEC_RESUMED)),
+    "object": _by_pid(_ledger),
     "clock": nowhere,
     "content": lambda sight: sight.content,
     "object_made": nowhere,

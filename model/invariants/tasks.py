@@ -90,11 +90,12 @@ def objects(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     yield "carried objects", forall([v.m, v.i], z3.Implies(carried != v.sorts.no_object, s.object_made(carried)))
 
 
-@invariant(116, "the privileged host port lives", lambda profile: not profile.host_is_checked)
+@invariant(116, "the privileged host port lives", lambda profile: not profile.host_is_checked or profile.has_processes)
 def privileged_port(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     """The host's privileged port is active and stands for it.
 
-    (A kernel with hazard H-4 gives it to callers that present another port.)
+    (A kernel with hazard H-4 gives it to callers that present another port, and one with processes to those that are
+    root.)
     """
     port = v.sorts.host_priv_port
     yield "the port", z3.And(s.active(port), s.object(port) == OBJECT.of(PortObject.HOST_PRIV))

@@ -6,10 +6,13 @@
    Where task_create fails, the call with tokens fails, and for the same reason if its caller presents the security
    port. (So where the call with tokens succeeds, task_create would have succeeded.)
 2. *Isolation*: only connectivity begets connectivity. Divide tasks and ports into two halves so that no right leads
-   from one to the other. Then no call, made in either half, makes such a right.
+   from one to the other. Then no call, made in either half, makes such a right. (Where tasks' ports are given by pids,
+   the users of the processes are divided, too. No process is root or has root among its three users, and none executes
+   a set-user-id image of root or of a user of the other half.)
 3. *Token integrity*: a living or new task is given tokens only by a call that presents the host security port (a task
-   made without it has its parent's tokens). A message carries the tokens that its sender has when it sends. The
-   kernel's messages carry the kernel's tokens.
+   made without it has its parent's tokens). Where tasks have processes, a task's tokens change when its process
+   sets its ids, and an exec's new task gets those of its image (step invariants 29 and 30). A message carries the
+   tokens that its sender has when it sends. The kernel's messages carry the kernel's tokens.
 4. *Non-interference*: a step changes nothing of what belongs to a task that its caller doesn't control, except through
    a legal channel; and two states that look the same to a caller give its call the same answer, and look the same to it
    after the call.
@@ -24,6 +27,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.invariants.steps import STEP_PROPERTIES
@@ -31,7 +35,7 @@ from sendright.model.language.actions import place_slot
 from sendright.model.language.invariant import Variables
 from sendright.model.language.mentions import without_quantifiers
 from sendright.model.language.rule import CREATION_RESUMED, LOOK_AT_NAME, RULES, Case, Context, effective_guards
-from sendright.model.language.sorts import LIFE, OBJECT, STAGE, UNBOUNDED, WAIT, Term
+from sendright.model.language.sorts import LIFE, OBJECT, PROCESS, STAGE, UNBOUNDED, WAIT, Term
 from sendright.model.language.state import FIELDS, After, State, sort_named, unknown_state
 from sendright.model.language.step_property import IN_PROGRESS, forall
 from sendright.model.language.terms import Name, sort_of
@@ -50,6 +54,8 @@ class Halves:
         self.v, self.profile = v, profile
         self.of_task = z3.Function("half_of_task", v.sorts.Task, z3.BoolSort())
         self.of_port = z3.Function("half_of_port", v.sorts.Port, z3.BoolSort())
+        self.of_user = z3.Function("half_of_user", z3.IntSort(), z3.BoolSort())
+        """The half of a user: processes of one user can get each other's ports."""
         self.of_host = z3.Const("half_of_host", z3.BoolSort())
         """The half of the privileged host port: a holder of that port has the host's special ports."""
 
@@ -91,10 +97,28 @@ class Halves:
             stopped = z3.Implies(s.wait(v.t) == WAIT.CREATING, z3.And(with_child, with_host))
             yield "a task with a stopped creation is in one half with the child and its host port", forall([v.t], stopped)
 
+        if self.profile.has_processes:
+            process = z3.And(s.alive(v.t), s.process(v.t) != PROCESS.NO_PROCESS)
+            users = [s.real_user(v.t), s.effective_user(v.t), s.saved_user(v.t)]
+            yield "no process is, or can become, root", forall([v.t], z3.Implies(process, z3.And(*[user != 0 for user in users])))
+            own = z3.And(*[self.of_user(user) == self.of_task(v.t) for user in users])
+            yield "a process and its users are in one half", forall([v.t], z3.Implies(process, own))
+            new, owner = s.waits_child(v.t), s.waits_set_user(v.t)
+            under_way = z3.And(s.alive(v.t), s.wait(v.t) == WAIT.EXECUTING)
+            together = z3.And(self.of_task(new) == self.of_task(v.t), self.may_execute(owner, self.of_task(v.t)))
+            yield "an exec is in one half with its new task and its image", forall([v.t], z3.Implies(under_way, together))
+
+    def may_execute(self, owner: Term, half: Term) -> Term:
+        """A task of this half may execute the image: it isn't a set-user-id image, or its owner is a user of the half
+        and isn't root.
+        """
+        return z3.Or(owner == UNSET, z3.And(owner != 0, self.of_user(owner) == half))
+
     def makes_in_own_half(self, x: Transition) -> list[Term]:
-        """New tasks and ports belong to the caller's half."""
+        """New tasks and ports belong to the caller's half, and so do the images that it executes."""
         v, b, own = self.v, x.before, self.of_task(x.k.caller)
         return [
+            *([self.may_execute(x.k["set_user"], own)] if x.rule == "execve" else []),
             forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
             forall([v.p], z3.Implies(b.port_life(v.p) == LIFE.UNBORN, self.of_port(v.p) == own)),
         ]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import z3
 
 from sendright.model.language.ghosts import NewMembers, Number, Recount
-from sendright.model.language.sorts import KIND, STAGE, Term
+from sendright.model.language.sorts import KIND, PROCESS, STAGE, Term
 from sendright.model.language.state import After, State
 
 
@@ -90,6 +90,16 @@ def give_room(after: After, port: Term, places: Term, given: Callable[[Term], Te
     with after.recounting(Recount("messages_with_room", lambda port: z3.BoolVal(False), gained=messages)):
         after.sweep("room", "messages", lambda message: (given(message), port))
     after.tally("reserved", number, 1)
+
+
+def choose_pid(after: After, pid: Term) -> None:
+    """``pid`` is above 0, and no process has it, not even one that has ended and isn't forgotten.
+
+    There is such a number: there are finitely many processes.
+    """
+    b, task = after.before, z3.Const("t", after.sorts.Task)
+    taken = z3.And(b.process(task) != PROCESS.NO_PROCESS, b.pid(task) == pid)
+    after.assume_argued([pid > 0, z3.ForAll([task], z3.Not(taken))])
 
 
 def choose_copies(after: After, copied: Callable[[Term], Term], object_of: Callable[[Term], Term], page_of: Callable[[Term], Term]) -> None:

@@ -237,12 +237,13 @@ class Release:
     def _assume(self, after: After, b: State) -> None:
         """Assume what the choices of a release are.
 
-        There are such choices. ``dying``: what it says of each port follows from what dies, and more follows from more,
-        so there is a least such set. ``notification``, ``notified``, ``arrival`` and ``next_clock``: finitely many
-        rights become notifications, and messages that aren't in use don't run out. ``place``: the same places will do,
-        since finitely many requests become due. ``sends_first``: no port will do. ``died_first``, ``moved_first``
-        and ``circular``: nothing is assumed of them. ``sends_released``, ``notifications`` and ``sends_once_lost``: the
-        numbers themselves. If more send-once rights are lost than become notifications, some slot has one that doesn't.
+        There are such choices, whatever has been chosen before. ``dying``: what it says of each port follows from what
+        dies, and more follows from more, so there is a least such set. ``notification``, ``notified``, ``arrival`` and
+        ``next_clock``: finitely many rights become notifications, and messages that aren't in use don't run out.
+        ``place``: the same places will do, since finitely many requests become due. ``sends_first``: no port will do.
+        ``died_first``, ``moved_first`` and ``circular``: nothing is assumed of them. ``sends_released``,
+        ``notifications`` and ``sends_once_lost``: the numbers themselves. If more send-once rights are lost than become
+        notifications, some slot has one that doesn't.
         """
         sorts = b.sorts
         p, s, m = z3.Const("p", sorts.Port), z3.Const("s", sorts.Slot), z3.Const("m", sorts.Message)
@@ -261,7 +262,7 @@ class Release:
             dies = z3.And(b.active(self.silenced(p)), self.dying(self.silenced(p)))
             one = z3.And(b.kind(request) == KIND.SEND_ONCE, b.port(request) == p, dies)
             assumed += [z3.ForAll([p], lost(p) >= told(p)), z3.ForAll([p], z3.Implies(lost(p) > told(p), one))]
-        after.assume_argued(assumed)
+        after.assume_argued(assumed, of_any=True)
         for number in self.numbers:
             after.use_number(number)
 

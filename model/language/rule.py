@@ -586,6 +586,7 @@ BODY, ARRAY, DELIVER, ANSWER = "mach_msg_send: body", "mach_msg_send: array", "m
 HANDED_BACK, RESUMED_SEND = "mach_msg_send: handed back", "mach_msg_send: resumed"
 RESUMED_RECEIVE, TAKE, DONE = "mach_msg_receive: resumed", "mach_msg_receive: take", "mach_msg_receive: done"
 WILL_RECEIVE = "mach_msg: receives later"
+EXEC_RESUMED, WAIT4_RESUMED = "execve: resumed", "wait4: resumed"
 CREATION_RESUMED, SETTING_RESUMED = "host_security_create_task_token: resumed", "task_set_special_port: resumed"
 FIRES_POSSIBLE = "a send-possible request fires"
 ANSWERING_RULES = (FIRES_POSSIBLE, "no senders are left", "a receive right is rescued", "a dead-name request fires")

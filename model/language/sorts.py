@@ -16,6 +16,7 @@ import z3
 
 from sendright.mach.abi.port_attributes import PortPurpose
 from sendright.mach.abi.rights import Inheritance, Place, PortObject, SlotKind
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS
 from sendright.model.language.memo import memoized
 
 Term: TypeAlias = Any
@@ -80,9 +81,13 @@ not yet released.
 INHERITANCE = Enumeration("Inheritance", [f"INHERIT_{inheritance.name}" for inheritance in Inheritance])
 LIFE = Enumeration("Life", ["UNBORN", "ALIVE", "ENDED"])
 STAGE = Enumeration("Stage", ["FREE", "IN_KERNEL", "QUEUED", "WAITING"])
-WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING"])
-"""What a task waits in: for room, for a message, or stopped between the steps of a creation or of setting a special
-port.
+WAIT = Enumeration("Wait", ["NOTHING", "SENDING", "RECEIVING", "CREATING", "SETTING", "EXECUTING", "BEGINNING", "FOR_CHILD"])
+"""What a task waits in: for room, for a message, between the steps of a creation or of setting a special port, between
+the phases of an exec; as an exec's new task, for its end; for a child that has ended.
+"""
+PROCESS = Enumeration("Process", ["NO_PROCESS", "RUNNING", "SHADOW", "ZOMBIE"])
+"""Whether a process is behind a task: none; one that its pid denotes; one whose pid denotes another task, while an exec
+is under way; or one that has ended with the task, and for which its parent hasn't waited.
 """
 POSSIBLE = Enumeration("SendPossible", ["NOT_ASKED", "DELAYED", "ARMED", "DUE", "FIRED"])
 """What a request on a name is for send-possible: nothing; not yet armed; armed; about to fire; or it has fired, and the
@@ -91,7 +96,7 @@ kernel still has its place in the table of requests.
 PURPOSE = Enumeration("Purpose", [f"PURPOSE_{purpose.name}" for purpose in PortPurpose])
 """What a port was made for."""
 
-NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE, PURPOSE)
+NUMBERED_ENUMERATIONS = (KIND, OBJECT, PLACE, INHERITANCE, LIFE, STAGE, WAIT, POSSIBLE, PURPOSE, PROCESS)
 
 
 class Sorts:
@@ -140,6 +145,9 @@ class Sorts:
         """The second task at boot, in kernels where it is a process's, too."""
         self.number_of = z3.Function("number_of" + tag, self.Name, z3.IntSort())
         """A name as a number, as a notification carries it."""
+        self.security_token_of = z3.Function("security_token_of" + tag, *[z3.IntSort()] * SECURITY_TOKEN_WORDS, self.SecurityToken)
+        self.audit_token_of = z3.Function("audit_token_of" + tag, *[z3.IntSort()] * AUDIT_TOKEN_WORDS, self.AuditToken)
+        """The token with these words, in kernels that make a task's tokens of the ids of its process."""
         self.kernel_security_token = self.members["SecurityToken"][0]
         self.kernel_audit_token = self.members["AuditToken"][0]
 

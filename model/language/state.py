@@ -38,6 +38,7 @@ from sendright.model.language.term_walk import address_of, declarations_in
 
 Everywhere = Literal[
     "slots",
+    "tasks",
     "ports",
     "known",
     "messages",
@@ -83,6 +84,7 @@ FIELDS: dict[str, FieldDeclaration] = {
     "suspend_count": FieldDeclaration(("Task",), "Int", "how often it is suspended: at 0 it runs"),
     "exception_behaviour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: what the message carries"),
     "exception_flavour": FieldDeclaration(("Task", "Place"), "Int", "of an exception place: which thread state it carries"),
+    "set_by_root": FieldDeclaration(("Task", "Place"), "Bool", "of an exception place: root has set it"),
     "wait": FieldDeclaration(("Task",), "Wait", "the call that it waits in"),
     "waits_with": FieldDeclaration(("Task",), "Message", "waiting to send: the message"),
     "waits_at": FieldDeclaration(("Task",), "Name", "waiting to receive, or to send before that: the name that it receives from"),
@@ -92,10 +94,33 @@ FIELDS: dict[str, FieldDeclaration] = {
     "waits_trailer": FieldDeclaration(("Task",), "Int", "waiting to receive, or to send before that: the requested elements of the trailer"),
     "will_receive": FieldDeclaration(("Task",), "Bool", "waiting to send: the call then receives, with the name, limit and so on of these fields"),
     "will_wait": FieldDeclaration(("Task",), "Bool", "waiting to send, when the call then receives: whether it then waits for a message"),
-    "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation: the child that it made"),
+    "waits_child": FieldDeclaration(("Task",), "Task", "between the steps of a creation or of an exec: the task that it made"),
     "waits_security": FieldDeclaration(("Task",), "SecurityToken", "between the steps of a creation: the security token that the child will get"),
     "waits_audit": FieldDeclaration(("Task",), "AuditToken", "between the steps of a creation: the audit token that the child will get"),
     "waits_host": FieldDeclaration(("Task",), "Port", "between the steps of a creation: the host port that the child will get"),
+    "exec_phase": FieldDeclaration(("Task",), "Int", "between the phases of an exec: how many are over"),
+    "waits_set_user": FieldDeclaration(("Task",), "Int", "between the phases of an exec: the owner of its set-user-id image, or UNSET"),
+    "waits_set_group": FieldDeclaration(("Task",), "Int", "between the phases of an exec: the group of its set-group-id image, or UNSET"),
+    "waits_pid": FieldDeclaration(("Task",), "Int", "waiting for a child: its pid, or -1 for any"),
+    # the processes behind tasks
+    "process": FieldDeclaration(("Task",), "Process", "whether a process is behind it"),
+    "pid": FieldDeclaration(("Task",), "Int", "the pid of its process"),
+    "pid_version": FieldDeclaration(("Task",), "Int", "the number of its image, which no image of any process had before"),
+    "parent_pid": FieldDeclaration(("Task",), "Int", "the pid of its parent"),
+    "original_parent": FieldDeclaration(("Task",), "Int", "the pid of the process that forked it"),
+    "real_user": FieldDeclaration(("Task",), "Int", "its real user"),
+    "effective_user": FieldDeclaration(("Task",), "Int", "its effective user; 0 is root"),
+    "saved_user": FieldDeclaration(("Task",), "Int", "its saved user"),
+    "real_group": FieldDeclaration(("Task",), "Int", "its real group"),
+    "effective_group": FieldDeclaration(("Task",), "Int", "its effective group"),
+    "saved_group": FieldDeclaration(("Task",), "Int", "its saved group"),
+    "member_user": FieldDeclaration(("Task",), "Int", "the user by whose groups it is a member, or NO_MEMBER"),
+    "audit_user": FieldDeclaration(("Task",), "Int", "its audit user, or UNSET"),
+    "session": FieldDeclaration(("Task",), "Int", "its audit session"),
+    "has_changed_ids": FieldDeclaration(("Task",), "Bool", "its ids have changed since its image began, or its image changed them"),
+    "is_orphan": FieldDeclaration(("Task",), "Bool", "its parent has ended: it is forgotten when it ends"),
+    "exit_status": FieldDeclaration(("Task",), "Int", "of a zombie: what it gave to exit, as its parent will read it"),
+    "pid_versions": FieldDeclaration((), "Int", "the next pid version"),
     # slots
     "kind": FieldDeclaration(("Slot",), "Kind", "what the slot contains"),
     "port": FieldDeclaration(("Slot",), "Port", "the port of the right in it"),
@@ -186,6 +211,13 @@ FIELDS: dict[str, FieldDeclaration] = {
     "carrier_index": FieldDeclaration(("Object",), "Int", "of an object in a message: its number there; of one in a task's map: -1", Choice((112,))),
 }
 
+
+OF_PROCESS = (
+    *("process", "pid", "pid_version", "parent_pid", "original_parent", "member_user", "audit_user", "session"),
+    *(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved")),
+    *("has_changed_ids", "is_orphan", "exit_status"),
+)
+"""The fields that say whether a process is behind a task, and who it is."""
 
 _OF_ALL_SYSTEMS = {"Int": z3.IntSort(), "Bool": z3.BoolSort(), **{each.sort.name(): each.sort for each in NUMBERED_ENUMERATIONS}}
 
@@ -327,7 +359,7 @@ class Argued(msgspec.Struct, frozen=True):
     assumptions: tuple[Term, ...]
     provided: tuple[Term, ...]
     of_any: bool = False
-    """Every choice satisfies them."""
+    """They leave the rule's own choices free."""
 
 
 @lru_cache(maxsize=8)
@@ -358,8 +390,9 @@ class After(State):
         self._totalled: dict[str, tuple[Term, ...]] = dict.fromkeys(_TOTALS, ())
         self._in_recount = False
 
-    def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = ()) -> None:
+    def assume_argued(self, assumptions: list[Term], provided: Sequence[Term] = (), of_any: bool = False) -> None:
         """Assume of the kernel's choices what some choice always satisfies, provided that ``provided`` holds.
+        ``of_any``: that is so whatever the rule's own choices are, since the assumptions speak of further ones.
 
         The reason stands where this is called: only ``choices.py`` and ``release.py`` may call it. Of all other
         assumptions ``proof/choices.py`` decides it. Raises TypeError for another caller.
@@ -368,7 +401,7 @@ class After(State):
         if by not in _MAY_ARGUE:
             raise TypeError(f"{by} may not assume without a proof: only {' and '.join(_MAY_ARGUE)} give reasons")
         self.assumptions.extend(assumptions)
-        self._argued += (Argued(tuple(assumptions), tuple(provided)),)
+        self._argued += (Argued(tuple(assumptions), tuple(provided), of_any),)
 
     @property
     def argued(self) -> tuple[Argued, ...]:

@@ -13,15 +13,47 @@ from sendright.mach.kernel.profiles import LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
 from sendright.model.language.actions import in_space
 from sendright.model.language.memo import memoized
-from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, RULES, Case, Context
+from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, EXEC_RESUMED, RULES, WAIT4_RESUMED, Case, Context
 from sendright.model.language.sequences import resumption
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Term
 from sendright.model.language.state import State
 
-MAKERS = (*TASK_MAKERS, CREATION_RESUMED, "host_security_set_task_token", "mach_host_self", "task_get_special_port", "task_suspend", COPY_IN)
+SETS_IDS: Mapping[str, tuple[str, ...]] = {
+    "setuid": ("effective_user", "real_user", "saved_user", "member_user"),
+    "seteuid": ("effective_user",),
+    "setreuid": ("real_user", "effective_user", "saved_user"),
+    "setgid": ("effective_group", "real_group", "saved_group", "member_user"),
+    "setegid": ("effective_group", "member_user"),
+    "setregid": ("real_group", "effective_group", "saved_group", "member_user"),
+}
+"""The calls with which a process sets ids of its own, and which. Other rules must set none of a task that lives."""
+BY_PID: Mapping[str, PortObject] = {
+    "task_for_pid": PortObject.TASK,
+    "task_name_for_pid": PortObject.TASK_NAME,
+    "task_inspect_for_pid": PortObject.TASK_INSPECT,
+    "task_read_for_pid": PortObject.TASK_READ,
+}
+"""The calls that give a right to a port of a process's task, and which port."""
+MAKERS = (
+    *TASK_MAKERS,
+    CREATION_RESUMED,
+    EXEC_RESUMED,
+    "host_security_set_task_token",
+    "mach_host_self",
+    "task_get_special_port",
+    "task_suspend",
+    COPY_IN,
+    *BY_PID,
+)
 """The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
 rules must make none.
 """
+TASK_ENDS = ("task_terminate", "exit", EXEC_RESUMED)
+"""The rules that end a task. Other rules must end none."""
+ABOUT_CHILDREN = ("exit", "wait4", WAIT4_RESUMED)
+"""The rules that are about the children of the caller's process."""
+GOES_ON_WITH_TASK = (CREATION_RESUMED, EXEC_RESUMED)
+"""The rules with which a caller goes on that has made a task, which is its ``waits_child``."""
 SUSPENSION = {"task_suspend": 1, "task_resume": -1}
 """The calls that suspend or resume a task. Other rules must do neither."""
 TASKS_MESSAGES = ("mach_msg_send", "mach_port_insert_right: request", "mach_port_request_notification: request")
@@ -60,8 +92,10 @@ class Transition:
         receiving.
         """
         self.controls = memoized(self._controls)
-        """Whether the caller is the task, holds a send right to its port, or goes on with its creation."""
-        self.creates = self.is_call(lambda call: call.creates_task) and (case.code is ReturnCode.KERN_SUCCESS or self.stops)
+        """Whether the caller is the task, holds a send right to its port, or goes on with its creation or exec."""
+        self.creates = self.is_call(lambda call: call.creates_task) and (case.code in (None, ReturnCode.KERN_SUCCESS) or self.stops)
+        self.ends_task = self.rule in TASK_ENDS and case.code is ReturnCode.KERN_SUCCESS
+        """The step ends a task: ``ended_task``."""
 
     @property
     def whole_case(self) -> Case:
@@ -93,7 +127,7 @@ class Transition:
         return z3.Or(z3.And(S.is_name_slot(slot), S.space(slot) == k.caller), in_hand)
 
     def _controls(self, task: Term) -> Term:
-        if self.rule == CREATION_RESUMED:
+        if self.rule in GOES_ON_WITH_TASK:
             return z3.Or(task == self.k.caller, task == self.half_made)
         slot = z3.Const("control", self.k.sorts.Slot)
         b = self.before
@@ -114,7 +148,7 @@ class Transition:
 
     @property
     def half_made(self) -> Term:
-        """The child of the creation with which the caller goes on."""
+        """The new task of the creation, or of the exec, with which the caller goes on."""
         return self.before.waits_child(self.k.caller)
 
     @property
@@ -201,4 +235,15 @@ class Transition:
 
     @property
     def parent(self) -> Term:
-        return self.k.task_behind(self.k["parent_task"])
+        """The task from which a new one inherits."""
+        return self.k.task_behind(self.k["parent_task"]) if "parent_task" in self.k.constants else self.k.caller
+
+    @property
+    def inherits_memory(self) -> Term:
+        """Whether the new task inherits its parent's memory."""
+        return self.k["inherit_memory"] if "inherit_memory" in self.k.constants else z3.BoolVal(self.rule == "fork")
+
+    @property
+    def ended_task(self) -> Term:
+        """The task that a step ends which ends one."""
+        return self.k.task_behind(self.k["task"]) if self.rule == "task_terminate" else self.k.caller

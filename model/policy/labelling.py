@@ -18,13 +18,14 @@ import z3
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.model.language.invariant import Variables
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, STAGE, WAIT, Enumeration, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, STAGE, WAIT, Enumeration, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall
-from sendright.model.language.transition import Transition
+from sendright.model.language.transition import SETS_IDS, Transition
 from sendright.model.policy.policy import OF_RIGHTS, ROLES, Authority, Edge, Policy, Where
 
 SHARING = "who shares memory with whom"
+BY_PID = "who can get whose port by a pid"
 Clause = tuple[str, Term]
 
 
@@ -201,6 +202,8 @@ class Labelling:
         shared = z3.And(living, there != v.sorts.no_object, there == s.mapped(v.u, v.j))
         share = Need(shared, Where.HOLDS, Authority.SHARE, self.of_task(v.t), self.of_task(v.u))
         yield Demand(SHARING, [v.t, v.i, v.u, v.j], [share], Answers.UNLESS_TRUSTED)
+        if self.profile.has_processes:
+            yield from self._of_processes(s)
         if self.profile.tokens_in_two_steps:
             yield from self._of_stopped_creations(s)
 
@@ -217,6 +220,32 @@ class Labelling:
         yield "who receives from whom", Authority.RECEIVE, z3.And(to_user, s.receives(slot)), self.of_port(port)
         for role, label in self.labelled.items():
             yield f"who holds the {role}", Authority.HOLD, z3.And(right, object_ == OBJECT.of(ROLES[role])), self.constant(label)
+
+    def _of_processes(self, s: State) -> Iterator[Demand]:
+        """A process can get the port of another by its pid if they have, or can come to have, one user. One that is or
+        can become root can get any, and the privileged host port.
+        """
+        v = self.v
+
+        def users(task: Term) -> list[Term]:
+            return [s.real_user(task), s.effective_user(task), s.saved_user(task)]
+
+        def lives(task: Term) -> Term:
+            return z3.And(s.alive(task), s.process(task) != PROCESS.NO_PROCESS)
+
+        def root(task: Term) -> Term:
+            return z3.Or(*[user == 0 for user in users(task)])
+
+        like = z3.Or(root(v.t), *[one == other for one in users(v.t) for other in users(v.u)])
+        gets = Need(z3.And(lives(v.t), lives(v.u), like), Where.HOLDS, Authority.CONTROL, self.of_task(v.t), self.of_task(v.u))
+        yield Demand(BY_PID, [v.t, v.u], [gets], Answers.ALWAYS)
+        privileged = self.policy.role_of(PortObject.HOST_PRIV)
+        if privileged is not None:
+            needs = [
+                Need(z3.And(lives(v.t), root(v.t)), where, Authority.HOLD, self.of_task(v.t), self.constant(privileged))
+                for where in (Where.KEEPS, Where.HOLDS)
+            ]
+            yield Demand("who can become root", [v.t], needs, Answers.ALWAYS)
 
     def _of_stopped_creations(self, s: State) -> Iterator[Demand]:
         """A creation that is stopped between its steps ends with nothing that the policy doesn't allow."""
@@ -279,6 +308,8 @@ class Labelling:
         """The step sets the task's tokens, or makes it with other tokens than its parent's."""
         b, a = x.before, x.after
         changed = z3.Or(a.security(task) != b.security(task), a.audit(task) != b.audit(task))
+        if x.rule in SETS_IDS:  # a process's own doing, which gives no one else's tokens
+            changed = z3.And(changed, task != x.k.caller)
         given = z3.And(b.alive(task), a.alive(task), changed)
         if x.creates:
             others = z3.Or(a.security(task) != b.security(x.parent), a.audit(task) != b.audit(x.parent))

@@ -12,7 +12,7 @@ from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.model.language.rule import RULES, Case, Context
 from sendright.model.language.sorts import Term
-from sendright.model.language.state import FIELDS, Add, After, Store, Sweep, Update
+from sendright.model.language.state import FIELDS, OF_PROCESS, Add, After, Store, Sweep, Update
 from sendright.model.proof.any_state import ANY_STATE
 
 _RIGHTS = {
@@ -105,14 +105,17 @@ def _sentences(after: After) -> Iterator[str]:
         yield _NO_SENDERS
     for point, values in stored.items():
         for name, value in values.items():
-            if name not in ("no_senders_due", *_OF_A_RIGHT, *_FOLLOWS) and point not in made:
+            if name not in ("no_senders_due", *_OF_A_RIGHT, *_FOLLOWS) and (point not in made or name in OF_PROCESS):
                 yield f"`{name}` of {point} becomes {_value(value)}" if point else f"`{name}` becomes {_value(value)}"
+    for name, update in _updates(after):
+        if isinstance(update, Sweep) and name in OF_PROCESS:
+            yield f"`{name}` of some other tasks changes"
     yield from _added(after)
     if after.releases:
         yield _RELEASED
     else:
-        for _, update in _updates(after):
-            if isinstance(update, Sweep) and update.over != "ports":
+        for name, update in _updates(after):
+            if isinstance(update, Sweep) and update.over != "ports" and name not in OF_PROCESS:
                 yield _SWEPT.get(update.over, f"{update.over} change")
 
 

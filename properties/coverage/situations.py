@@ -14,11 +14,14 @@ from functools import cache, cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Notification, SlotKind
+from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import why_unmodelled_argument
-from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, ArgumentType, Signature
 from sendright.mach.signatures.widths import width_of
+from sendright.mach.state.process import Process
 from sendright.mach.state.sharing import changed_keys
 from sendright.mach.state.snapshot import EMPTY, Entry, Message, PendingCall, Port, Snapshot, Task, messages
 from sendright.mach.state.trace import Step
@@ -413,6 +416,130 @@ def _steps() -> Iterator[Situation]:
     yield Situation("a port that is in a set is put into a set", _already_in_a_set)
     yield Situation("a finite ledger is emptied exactly", _emptied, _serves("ledger_create"))
     yield Situation("a receive asks for trailer number -1", _asks_for_all_bits, _has_all_bits)
+    for words, holds in _OF_PROCESSES.items():
+        yield Situation(words, holds, lambda profile: profile.has_processes)
+
+
+# ---- processes
+
+
+def _success(call: str) -> Callable[[Scene], bool]:
+    return lambda scene: scene.step.call == call and scene.step.code == ReturnCode.KERN_SUCCESS
+
+
+def _asked_pid(scene: Scene) -> int:
+    """The pid by which the step asks for a task; 0: it asks for none."""
+    pid = scene.step.arguments.get("pid", 0) if scene.step.call in PIDS_ASKED else 0
+    return pid if isinstance(pid, int) else 0
+
+
+PIDS_ASKED = tuple(name for name, signature in SIGNATURES.items() if name.endswith("_for_pid") and signature.of_processes)
+"""The calls that ask for a task by a pid."""
+
+
+def _processes(state: Snapshot) -> list[Process]:
+    """The processes that live."""
+    return [task.process for task in state.tasks.values() if task.process is not None and not task.process.is_shadow]
+
+
+def _own(scene: Scene) -> Process | None:
+    """The process that makes the step, before it."""
+    return scene.before.tasks[scene.step.task].process
+
+
+def _parent_ends(scene: Scene, subject: Subject) -> bool:
+    own = _own(scene)
+    return _success("exit")(scene) and own is not None and any(each.parent == own.pid for each in _processes(scene.before))
+
+
+def _parent_of_zombie_ends(scene: Scene, subject: Subject) -> bool:
+    own = _own(scene)
+    return _success("exit")(scene) and own is not None and any(each.parent == own.pid for each in scene.before.zombies.values())
+
+
+def _orphan_ends(scene: Scene, subject: Subject) -> bool:
+    own = _own(scene)
+    return _success("exit")(scene) and own is not None and own.is_orphan
+
+
+def _zombie_is_waited_for(scene: Scene, subject: Subject) -> bool:
+    return _success("wait4")(scene) and not scene.step.resume and bool(scene.step.outputs.get("child"))
+
+
+def _wait_goes_on(scene: Scene, subject: Subject) -> bool:
+    return _success("wait4")(scene) and scene.step.resume
+
+
+def _zombie_is_asked_for(scene: Scene, subject: Subject) -> bool:
+    return _asked_pid(scene) in [zombie.pid for zombie in scene.before.zombies.values()]
+
+
+def _forgotten_is_asked_for(scene: Scene, subject: Subject) -> bool:
+    """Kernels give pids in ascending order: one below the highest that no process has was a process's."""
+    known = {each.pid for each in _processes(scene.before)} | {zombie.pid for zombie in scene.before.zombies.values()}
+    return 0 < _asked_pid(scene) < max(known, default=0) and _asked_pid(scene) not in known
+
+
+def _executing(phase: int) -> Test:
+    """A call by pid names a process, in this phase of its exec."""
+
+    def asked(scene: Scene, subject: Subject) -> bool:
+        pid = _asked_pid(scene)
+        return pid > 0 and any(
+            task.process is not None and task.process.pid == pid and task.waiting is not None and task.waiting.phase == phase
+            for task in scene.before.tasks.values()
+        )
+
+    return asked
+
+
+def _held_over_exec(set_id: bool) -> Test:
+    """An exec ends while another task has a right to the old task's port."""
+
+    def held(scene: Scene, subject: Subject) -> bool:
+        ended = scene.step.task
+        if not _success("execve")(scene) or ended not in scene.before.tasks:
+            return False
+        port, own = scene.before.tasks[ended].port, _own(scene)
+        others = (entry for number, task in scene.before.tasks.items() if number != ended for entry in task.names.values())
+        new = next((each for each in _processes(scene.after) if own is not None and each.pid == own.pid), None)
+        return new is not None and new.has_changed_ids is set_id and any(entry.port == port for entry in others)
+
+    return held
+
+
+def _refused_for_mark(scene: Scene, subject: Subject) -> bool:
+    """A process of the caller's user isn't given, because its ids have changed."""
+    own, pid = _own(scene), _asked_pid(scene)
+    target = next((each for each in _processes(scene.before) if each.pid == pid), None)
+    if own is None or target is None or not own.effective_user or not scene.step.code or target.pid == own.pid:
+        return False
+    users = {target.effective_user, target.real_user, target.saved_user}
+    return users == {own.effective_user} and target.has_changed_ids and scene.step.call != "task_name_for_pid"
+
+
+def _sender_has_other_ids(scene: Scene, subject: Subject) -> bool:
+    """A message is received whose sender has other tokens by now."""
+    token = scene.step.outputs.get("audit_token") if SIGNATURES[scene.step.call].receives_message else None
+    own = {each.pid: each.audit_token for each in _processes(scene.before)}
+    return isinstance(token, tuple) and len(token) == AUDIT_TOKEN_WORDS and own.get(token[5], token) != token
+
+
+_OF_PROCESSES: dict[str, Test] = {
+    "a parent ends before its child": _parent_ends,
+    "a parent ends that hasn't waited for an ended child": _parent_of_zombie_ends,
+    "an orphan ends": _orphan_ends,
+    "a process waits for a child that has ended": _zombie_is_waited_for,
+    "a child ends for which its parent waits": _wait_goes_on,
+    "a call by pid names an ended process": _zombie_is_asked_for,
+    "a call by pid names a forgotten process": _forgotten_is_asked_for,
+    **{f"a call by pid names a process after phase {phase} between the steps of execve": _executing(phase) for phase in (1, 2, 3)},
+    "a right to a task's port is held while its process executes a set-id image": _held_over_exec(True),
+    "a right to a task's port is held while its process executes another image": _held_over_exec(False),
+    "a process of the same user is refused, because its ids have changed": _refused_for_mark,
+    "a message is received whose sender has other ids by now": _sender_has_other_ids,
+}
+"""What happens to processes: in words, and the test."""
 
 
 # ---- another call while a task waits
@@ -435,7 +562,7 @@ def _serves(call: str) -> Possible:
 
 
 def _stops(signature: Signature) -> Possible:
-    return lambda profile: profile.serves(signature.name) and (profile.tokens_in_two_steps or not signature.creates_task)
+    return lambda profile: profile.serves(signature.name) and (profile.tokens_in_two_steps or signature.name not in CHILD_MAKERS)
 
 
 def _waits() -> Iterator[Wait]:
@@ -549,7 +676,9 @@ def _while_waiting() -> Iterator[Group]:
             "a task that waits {} is suspended": (_is_suspended, _serves("task_suspend")),
             "a second task waits {}": (_another_waits, _always),
         }
-        if signature.creates_task:
+        if signature.of_processes:  # neither the task nor the new one can be ended, or gets tokens of another's
+            del found["a task that waits {} ends"], found["a task that waits {} gets other tokens"]
+        elif signature.creates_task:
             found["the new task ends {}"] = _child_ends, _always
             found["the new task gets other tokens {}"] = _child_gets_tokens, _can_set_tokens
         elif signature.in_steps:

@@ -19,7 +19,7 @@ from sendright.mach.abi.rights import (
     SlotKind,
     exception_mask,
 )
-from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
+from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN, UNSET
 from sendright.mach.signatures import Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.state.snapshot import Entry
@@ -34,6 +34,9 @@ MESSAGE_IDS = (0, 1, 42, *Notification, 171)
 """Some are the ids of notifications; one is the id of a kernel port's reply to another."""
 HUGE = 0x7FFFFFFF
 WORD = 0xFFFFFFFF
+OUTSIDER = 1 << 31
+"""An id that no process has at first: negative, if a kernel takes it for a number with a sign."""
+_THREE = ("real", "effective", "saved")
 COPY_OPTIONS = ((int(CopyOption.PHYSICAL), 6), (int(CopyOption.VIRTUAL), 6), (2, 1), (-1, 1))
 OUTSIDE_DISPOSITIONS = (0, 15, *Disposition, 22)
 
@@ -147,6 +150,8 @@ def _size(c: Choices, s: Situation, signature: Signature, argument: Argument, dr
 
 
 def _boolean(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> bool:
+    if argument.name == "no_hang":
+        return not s.can_wait or c.one_in(2)
     if argument.name.endswith("wait"):
         return s.can_wait and c.one_in(_one_in_waits(s, drawn))
     if argument.name == "large":
@@ -298,6 +303,50 @@ def _notification(c: Choices, s: Situation, signature: Signature, argument: Argu
     return c.weighted((*asked, (int(Notification.SEND_POSSIBLE), possible), *own, (0, 1), (-1, 1)))
 
 
+def _user(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    return _id(c, s, argument, "user", (501, 502, 503))
+
+
+def _group(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    return _id(c, s, argument, "group", (20, 80))
+
+
+def _id(c: Choices, s: Situation, argument: Argument, kind: str, others: tuple[int, ...]) -> int:
+    """One of the caller's own ids of this ``kind``, or another process's, or root's; an argument that may be left out
+    often is.
+    """
+    if not argument.required and c.one_in(2):
+        return UNSET
+    own, known = [[getattr(each, f"{which}_{kind}") for which in _THREE] for each in (s.process, c.pick(s.living))] if s.process else [[0], [0]]
+    drawn: int = c.weighted(((c.pick(own), 6), (c.pick(known), 3), (0, 4), (c.pick(others), 3), (UNSET, 1), (OUTSIDER, 1)))
+    return drawn
+
+
+def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    """A process: for a wait mostly any child, or one of them."""
+    children = s.children
+    if signature.name == "wait4" and not c.one_in(4):
+        return c.pick(children) if children and c.one_in(2) else -1
+    if signature.name == "wait4" and c.one_in(6):
+        return -HUGE - 1
+    zombies = [zombie.pid for zombie in s.snapshot.zombies.values()]
+    pids = [each.pid for each in s.living]
+    own = 0 if s.process is None else s.process.pid
+    known = c.pick(pids) if pids else own
+    unknown = max([0, *pids, *zombies]) + 1
+    return c.weighted(
+        (
+            (known, 10),
+            (c.pick(children or [known]), 6),
+            (own, 2),
+            (c.pick(zombies or [known]), 2),
+            (0, 1),
+            (unknown, 2),
+            (c.pick((-1, -HUGE - 1, HUGE)), 1),
+        )
+    )
+
+
 def _one_of(*weighted: tuple[Any, int]) -> Draw:
     return lambda c, s, signature, argument, drawn: c.weighted(weighted)
 
@@ -334,5 +383,9 @@ DRAWS: dict[T, Draw] = {
     T.AMOUNT: _amount,
     T.GUARD: _guard,
     T.QUEUE_LIMIT: _queue_limit,
+    T.USER: _user,
+    T.GROUP: _group,
+    T.PID: _pid,
+    T.STATUS: _one_of((0, 4), (1, 2), (42, 1), (0xFF, 1), (0x100, 1), (0x1234, 1), (-1, 1), (-HUGE - 1, 1)),
 }
 """Argument type -> the function that draws one."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME, PortObject, SlotKind
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures.messages import MESSAGE_CALLS
+from sendright.mach.state.process import Process
 from sendright.mach.state.snapshot import EMPTY, Entry, Message, Port, Snapshot, messages
 from sendright.properties.generation.choices import Choices
 
@@ -24,6 +25,8 @@ def can_go_on(snapshot: Snapshot, task: int) -> bool:
     next.)"""
     shown = snapshot.tasks[task]
     waiting = shown.waiting
+    if waiting is not None and waiting.call == "wait4" and shown.process is not None:
+        return _has_ended_child(snapshot, shown.process.pid, waiting.pid)
     if waiting is None or waiting.call not in MESSAGE_CALLS:
         return waiting is not None
     if waiting.message is not None:
@@ -37,6 +40,20 @@ def can_go_on(snapshot: Snapshot, task: int) -> bool:
     return any(port is not None and port.queue for port in ports) or (waiting.port is None and entry.kind is not SlotKind.PORT_SET)
 
 
+def living(snapshot: Snapshot) -> list[Process]:
+    """The processes that live, each once."""
+    processes = (task.process for task in snapshot.tasks.values())
+    return [each for each in processes if each is not None and not each.is_shadow]
+
+
+def _has_ended_child(snapshot: Snapshot, parent: int, pid: int) -> bool:
+    """Whether a child of the process ``parent`` with this ``pid`` (-1: any) has ended, or there is no such child."""
+    alive, ended = [
+        [each for each in found if each.parent == parent and pid in (-1, each.pid)] for found in (living(snapshot), snapshot.zombies.values())
+    ]
+    return bool(ended) or not alive
+
+
 class Situation:
     """The state from the point of view of the next caller."""
 
@@ -46,6 +63,20 @@ class Situation:
         self.caller = caller
         self.entries: dict[int, Entry] = snapshot.tasks[caller].names
         self._names_seen = names_seen
+        self.process = snapshot.tasks[caller].process
+        """The process that makes the call; None: there is none."""
+
+    @cached_property
+    def living(self) -> list[Process]:
+        """The processes that live, each once."""
+        return living(self.snapshot)
+
+    @cached_property
+    def children(self) -> list[int]:
+        """The pids of the caller's children, first of those that have ended."""
+        own = None if self.process is None else self.process.pid
+        zombies = [zombie.pid for zombie in self.snapshot.zombies.values() if zombie.parent == own]
+        return zombies + [child.pid for child in self.living if child.parent == own]
 
     @cached_property
     def names(self) -> list[int]:
@@ -111,7 +142,11 @@ class Situation:
     @cached_property
     def can_wait(self) -> bool:
         """Whether another task can make calls if the caller is blocked."""
-        others = [task for number, task in self.snapshot.tasks.items() if number != self.caller and task.suspend_count == 0]
+        others = [
+            task
+            for number, task in self.snapshot.tasks.items()
+            if number != self.caller and task.suspend_count == 0 and (task.process is None or task.process.has_begun)
+        ]
         return sum(task.waiting is None for task in others) >= max(1, sum(task.waiting is not None for task in others))
 
     def is_known_elsewhere(self, name: int) -> bool:

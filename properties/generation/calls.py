@@ -24,8 +24,9 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import ALL, Capabilities
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import is_ordinary, why_unmodelled_argument
-from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Argument, ArgumentType, Signature
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, TASK_MAKERS, Argument, ArgumentType, Signature
 from sendright.mach.signatures.widths import value_seen
+from sendright.mach.state.process import FIRST_PID
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
 from sendright.properties.generation import draws
@@ -94,6 +95,13 @@ WEIGHTS = {
     "vm_deallocate": 2,
     "vm_copy": 3,
     "mach_host_self": 2,
+    "issetugid": 1,
+    **dict.fromkeys(("setuid", "setreuid", "pid_for_task"), 3),
+    **dict.fromkeys(("setgid", "setegid", "setregid"), 2),
+    "fork": 10,
+    "execve": 10,
+    "wait4": 8,
+    "task_for_pid": 10,
 }
 """The weights of calls, if not USUAL_WEIGHT."""
 
@@ -132,7 +140,7 @@ class Calls:
         self._can_allocate, self._can_always = "mach_port_allocate" in has, "mach_task_self" in has
         self._can_receive = "mach_msg_receive" in has
         served = [(signature, WEIGHTS.get(name, USUAL_WEIGHT)) for name, signature in SIGNATURES.items() if profile.serves(name)]
-        others = [(signature, 1) for name, signature in SIGNATURES.items() if not profile.serves(name)]
+        others = [(signature, 1) for name, signature in SIGNATURES.items() if not (profile.serves(name) or signature.of_processes)]
         weights = [weighted for weighted in served + others if weighted[0].name in has]
         self._drawn_from, self._sums = [signature for signature, _ in weights], list(accumulate(weight for _, weight in weights))
         self._snapshot = Snapshot({}, {})
@@ -179,7 +187,8 @@ class Calls:
         task = self.choices.pick(hopeful or untried or waiting)
         shown = snapshot.tasks[task].waiting
         assert shown is not None
-        return task, Call(shown.call, {}, resume=True)
+        stop = shown.phase > 0 and self.choices.one_in(2)
+        return task, Call(shown.call, {}, stop=stop, resume=True)
 
     def reception(self, snapshot: Snapshot) -> tuple[int, Call] | None:
         """A task that can receive, and a call that receives a message from the fullest queue; None: there is none."""
@@ -231,7 +240,8 @@ class Calls:
         # A shortage can leave incomplete tasks behind.
         short = self.choices.one_in(3 if signature.creates_task else 12) and self._shortages
         shortage = 1 + self.choices.below(3) if short else 0
-        stop = self.choices.one_in(3 if signature.in_steps else 40)  # it must have no effect on other calls
+        # It must have no effect on calls that aren't in steps.
+        stop = self.choices.one_in(2 if signature.of_processes and signature.in_steps else 3 if signature.in_steps else 40)
         return Call(signature.name, arguments, shortage, stop)
 
     def _argument(self, situation: Situation, signature: Signature, argument: Argument, drawn: dict[str, Any]) -> Any:
@@ -265,11 +275,17 @@ def receivable(snapshot: Snapshot) -> list[tuple[int, int, int]]:
 
 def _is_of_little_use(signature: Signature, situation: Situation) -> bool:
     """Whether the call is of little use in this situation."""
-    tasks = len(situation.snapshot.tasks)
+    tasks, process = len(situation.snapshot.tasks), situation.process
+    if signature.of_processes and process is None:
+        return signature.name != "pid_for_task"
+    if signature.name == "exit":
+        return tasks <= FEW_TASKS or process is None or process.pid == FIRST_PID
+    if signature.name == "wait4":
+        return not situation.children
     if signature.creates_task:
         return tasks >= MANY_TASKS
     if signature.name == "task_terminate":
-        return tasks < FEW_TASKS or not any(map(situation.profile.serves, TASK_MAKERS))
+        return tasks < FEW_TASKS or not any(map(situation.profile.serves, CHILD_MAKERS))
     if signature.name == "task_suspend":
         return len(callers(situation.snapshot)) < FEW_TASKS
     if signature.name == "task_resume":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
-from sendright.mach.abi.rights import NULL_NAME, RESERVED_NAMES, Disposition, Notification, PortObject, SlotKind
+from sendright.mach.abi.rights import NULL_NAME, RESERVED_NAMES, TASK_FLAVOURS, Disposition, Notification, PortObject, SlotKind
 from sendright.mach.signatures import Argument, Signature
 from sendright.properties.generation.caller_view import RECEIVING, SENDING, Situation
 from sendright.properties.generation.choices import Choices
@@ -132,6 +132,8 @@ def space(s: Situation, signature: Signature, drawn: DrawnArguments) -> int:
 def name(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A NAME argument."""
     task = space(s, signature, drawn)
+    if signature.of_processes:
+        return _of_task(c, s, signature)
     if signature.target is None:
         replies = drawn.get("reply", NULL_NAME)
         return replies if replies != NULL_NAME and c.one_in(2) else _to_receive_from(c, s)
@@ -172,6 +174,13 @@ def name(c: Choices, s: Situation, signature: Signature, argument: Argument, dra
         return c.pick(shared)
     there = s.any_name(c, task)
     return s.hostile_name(c) if there is None or c.one_in(10) else there
+
+
+def _of_task(c: Choices, s: Situation, signature: Signature) -> int:
+    """A name of the caller's for a task's port. A call that only asks for a pid takes the weaker ports, too."""
+    kinds = (PortObject.TASK, *(TASK_FLAVOURS if signature.name == "pid_for_task" else ()))
+    fitting = [name for kind in kinds for name in s.senders(kind)]
+    return c.pick(fitting) if fitting and not c.one_in(USUALLY_HOSTILE) else s.hostile_name(c)
 
 
 def _requested(c: Choices, variant: int) -> tuple[SlotKind, ...] | None:

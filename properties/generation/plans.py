@@ -18,10 +18,12 @@ import msgspec
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.port_attributes import PortAttributes
-from sendright.mach.abi.rights import Disposition, Notification, Place, PortObject, Right, SlotKind
+from sendright.mach.abi.rights import EXC_MASK_ALL, Disposition, Notification, Place, PortObject, Right, SlotKind
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
-from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, ArgumentType, Signature
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, ArgumentType, Signature
+from sendright.mach.state.process import FIRST_PID, Process
 from sendright.mach.state.snapshot import EMPTY, Entry, PendingCall, Port, Snapshot
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.caller_view import FEW, RECEIVING, SENDING
@@ -164,24 +166,51 @@ class Stage:
         ready = callers(self.snapshot)
         return self.pick([task for task in ready if self.controlled(task)] or ready)
 
-    def other(self, task: int, ends: bool = False) -> _Calls[int]:
+    def other(self, task: int, ends: bool = False, waiting: bool = False) -> _Calls[int]:
         """Another task that ``task`` controls and that can make calls: a new one, or one that is there. With ``ends``,
-        one that can be ended.
+        one that can be ended; with ``waiting``, also while it waits in a call.
         """
-        there = [other for other in self.controlled(task) if not ends or self.can_end(other)]
-        makers = [call for call in TASK_MAKERS if self.has(call)]
-        if makers and len(self.snapshot.tasks) < MOST_TASKS and (not there or self.choices.one_in(2)):
-            me = yield from self.own(task)
-            made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
-            if made.created_task is not None:
-                return made.created_task
+        there = [other for other in self.controlled(task) if not ends or self.can_end(other, waiting)]
+        can_create = self.can_create(task) and not (waiting and self.profile.has_processes) and len(self.snapshot.tasks) < MOST_TASKS
+        if can_create and (not there or self.choices.one_in(2)):
+            created = yield from self.new_task(task)
+            if created is not None:
+                return created
         if not there:
             yield from self._wake(task)
-        return self.pick(there or [other for other in self.controlled(task) if not ends or self.can_end(other)])
+        return self.pick(there or [other for other in self.controlled(task) if not ends or self.can_end(other, waiting)])
 
-    def can_end(self, task: int) -> bool:
-        """Whether ``task_terminate`` ends the task: it isn't that of a process."""
-        return task >= self.profile.processes
+    def can_create(self, task: int) -> bool:
+        """Whether the task can create another one, and get a right to its port."""
+        return any(map(self.has, CHILD_MAKERS)) or self.may_fork(task)
+
+    def may_fork(self, task: int) -> bool:
+        """Whether the task has a process that can create another one, and may have its task."""
+        process = self.snapshot.tasks[task].process if task in self.snapshot.tasks else None
+        may = process is not None and (process.effective_user == 0 or not process.has_changed_ids)
+        return may and self.has("fork") and self.has("task_for_pid")
+
+    def new_task(self, task: int) -> _Calls[int | None]:
+        """A task that ``task`` creates and controls."""
+        me = yield from self.own(task)
+        makers = [call for call in CHILD_MAKERS if self.has(call)]
+        if makers:
+            made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
+        else:
+            made = yield from self.make(task, "fork")
+            yield from self.make(task, "task_for_pid", target_tport=me, pid=made.outputs["pid"])
+        return made.created_task
+
+    def can_end(self, task: int, waiting: bool = False) -> bool:
+        """Whether a task can be ended: by ``task_terminate`` if no process is behind it, else by its own ``exit``, but
+        not while it is ``waiting``. The first process never ends.
+        """
+        if not self.profile.has_processes:
+            return task >= self.profile.processes
+        if task not in self.snapshot.tasks:
+            return False
+        process = self.snapshot.tasks[task].process
+        return process is None or (not waiting and process.pid != FIRST_PID and task in callers(self.snapshot) and self.has("exit"))
 
     def _wake(self, task: int) -> _Calls[None]:
         """Resume a task that ``task`` controls and that can't make calls, or its call."""
@@ -273,7 +302,11 @@ class Stage:
 
     def end(self, task: int) -> _Calls[None]:
         """End a task: by another one that controls it, or by itself. Where none can be made, most are spared."""
-        if not any(map(self.has, TASK_MAKERS)) and self.can_end(task) and not self.choices.one_in(4):
+        shown = self.snapshot.tasks.get(task)
+        if shown is not None and shown.process is not None:
+            yield from self._exit(task)
+            return
+        if not any(map(self.has, CHILD_MAKERS)) and self.can_end(task) and not self.choices.one_in(4):
             return
         by = [other for other in callers(self.snapshot) if other != task and self.controls(other, task)]
         if by and not self.choices.one_in(8):
@@ -282,6 +315,12 @@ class Stage:
         else:
             me = yield from self.own(task)
             yield from self.make(task, "task_terminate", task=me)
+
+    def _exit(self, task: int) -> _Calls[None]:
+        """The process of a task ends, if it can."""
+        if not self.can_end(task):
+            raise Lost
+        yield from self.make(task, "exit", status=self.choices.byte())
 
     def kill(self, port: int) -> _Calls[None]:
         """A port dies, or is rescued: in one of the ways in which a receive right is given up."""
@@ -761,7 +800,7 @@ def _waits_to_receive(s: Stage, task: int, other: int) -> _Calls[int]:
 
 def _stops(s: Stage, task: int, other: int) -> _Calls[int | None]:
     """``other``, or ``task``, stops between the steps of a call; returns the port that the call holds a right to."""
-    in_steps = [signature for signature in SIGNATURES.values() if signature.in_steps and s.has(signature.name)]
+    in_steps = [signature for signature in SIGNATURES.values() if signature.in_steps and signature.target and s.has(signature.name)]
     signature = s.pick([one for one in in_steps if s.profile.tokens_in_two_steps or not one.creates_task])
     target = str(signature.target)
     wanted = signature.argument(target).object
@@ -1005,7 +1044,7 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
 
     def plan(s: Stage) -> _Calls[None]:
         task = s.actor()
-        other = yield from s.other(task, ends=True)
+        other = yield from s.other(task, ends=True, waiting=True)
         yield from _stakes(s, task, other)
         yield from begin(s, task, other)
         yield from s.end(other)
@@ -1016,7 +1055,7 @@ def _ends_waiting(begin: Callable[[Stage, int, int], _Calls[int | None]]) -> Pla
 def a_task_ends_with_its_message(s: Stage) -> _Calls[None]:
     """A task ends that waits to send a message; its names and the rights in the message end one after another."""
     task = s.actor()
-    other = yield from s.other(task)
+    other = yield from s.other(task, ends=True, waiting=True)
     home, port = (yield from s.new_port(task)), (yield from s.new_port(task))
     yield from s.fill(task, port)
     yield from s.give(task, other, port, Disposition.MAKE_SEND)
@@ -1154,6 +1193,207 @@ _WITH_RESUME_RIGHTS: tuple[tuple[Callable[[Stage, int, int], _Calls[None]], int]
 )
 
 
+# ---- processes
+
+
+def _process(s: Stage, task: int) -> Process:
+    """The process behind a task; raises Lost if there is none."""
+    process = s.snapshot.tasks[task].process if task in s.snapshot.tasks else None
+    if process is None:
+        raise Lost
+    return process
+
+
+def _parent(s: Stage) -> int:
+    """A task whose process can create another one: often one that isn't root."""
+    able = [task for task in callers(s.snapshot) if s.may_fork(task)]
+    others = [task for task in able if _process(s, task).effective_user]
+    return s.pick(others if others and s.choices.one_in(2) else able)
+
+
+def _child(s: Stage, parent: int) -> _Calls[int]:
+    """A task whose process is a child of the parent's, which controls it."""
+    pid = _process(s, parent).pid
+    there = [task for task in s.controlled(parent) if (own := s.snapshot.tasks[task].process) is not None and own.parent == pid]
+    there = [task for task in there if task in callers(s.snapshot)]
+    if there and s.choices.one_in(3):
+        return s.choices.pick(there)
+    made = (yield from s.new_task(parent)) if len(s.snapshot.tasks) < MOST_TASKS else None
+    return s.pick(there) if made is None else made
+
+
+def _asks(s: Stage, pid: int) -> _Calls[None]:
+    """A task asks for a port of another one, by the pid of its process: often one of the same user, not root."""
+    processes = {each: process for each in callers(s.snapshot) if (process := s.snapshot.tasks[each].process) is not None}
+    users = [process.effective_user for process in processes.values() if process.pid == pid]
+    alike = [each for each, process in processes.items() if process.pid != pid and process.effective_user in users and process.effective_user]
+    task = s.pick(alike if alike and s.choices.one_in(2) else list(processes))
+    me = yield from s.own(task)
+    call = s.choices.weighted((("task_for_pid", 4), ("task_name_for_pid", 2), ("task_inspect_for_pid", 1), ("task_read_for_pid", 1)))
+    yield from s.attempt(task, Call(call, {"target_tport": me, "pid": pid}))
+
+
+def _sets_ids(s: Stage, task: int) -> _Calls[None]:
+    """A process sets some of its ids."""
+    call = s.pick(["setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid"])
+    yield from s.attempt(task, s.draw(task, call))
+
+
+def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
+    """The process of a task that others control executes an image, mostly a set-id image. Between its phases others use
+    their rights to its old task's port, and ask for the task by its pid. Some do so afterwards, too.
+    """
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    pid = _process(s, child).pid
+    if s.choices.one_in(3):
+        yield from _stakes(s, parent, child)
+    for _ in range(s.choices.below(3)):
+        with suppress(Lost):
+            yield from _sets_ids(s, s.pick([child, parent]))
+    if s.choices.one_in(3):
+        with suppress(Lost):
+            yield from _handles_own_exceptions(s, child)
+    given: dict[str, int] = {}
+    if not s.choices.one_in(4):
+        given = {"set_user": s.pick([0, 0, 501, 502, UNSET]), "set_group": s.pick([UNSET, UNSET, 0, 20])}
+    call = Call("execve", {"set_user": UNSET, "set_group": UNSET} | given, stop=True)
+    yield from s.attempt(child, call)
+    while (shown := s.snapshot.tasks.get(child)) is not None and shown.waiting is not None:
+        for _ in range(s.choices.below(3)):
+            with suppress(Lost):
+                yield from _looks(s, parent, child, pid)
+        yield from s.attempt(child, Call("execve", {}, stop=not s.choices.one_in(6), resume=True))
+    for _ in range(1 + s.choices.below(2)):
+        with suppress(Lost):
+            yield from _asks(s, pid)
+
+
+def _handles_own_exceptions(s: Stage, task: int) -> _Calls[None]:
+    """A task has its exceptions sent to a port of its own."""
+    me = yield from s.own(task)
+    port = yield from s.new_port(task, sends=True)
+    to = {"exception_mask": EXC_MASK_ALL, "new_port": s.name(task, port)}
+    yield from s.attempt(task, s.draw(task, "task_set_exception_ports", task=me, **to))
+
+
+def a_process_with_two_users_sets_both(s: Stage) -> _Calls[None]:
+    """A process executes an image of another user or group, and sets its real and its effective id in one call. It may
+    have the real one, and often not the effective one.
+    """
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    pid = _process(s, child).pid
+    other = s.pick([501, 502, 503])
+    yield from s.attempt(child, Call("execve", {"set_user": other, "set_group": other}))
+    processes = {each: own for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
+    task = s.pick([each for each, own in processes.items() if own.pid == pid])
+    real, effective, call = s.pick([("ruid", "euid", "setreuid"), ("rgid", "egid", "setregid")])
+    strangers = [each for each in (0, 501, 502, 503) if each != other]
+    yield from s.attempt(task, Call(call, {real: other, effective: s.pick(strangers)}))
+
+
+def _looks(s: Stage, parent: int, child: int, pid: int) -> _Calls[None]:
+    """Something that another task does about an exec."""
+    shown = s.snapshot.tasks.get(child)
+    if shown is None or shown.waiting is None or s.choices.one_in(2):
+        yield from _asks(s, pid)
+        return
+    by = s.pick([task for task in callers(s.snapshot) if s.controls(task, child)])
+    yield from s.pick([_any_call, _has_place_set, _is_suspended])(s, Waiter(by, child, s.control(by, child), shown.waiting, None))
+
+
+def a_process_with_other_ids_is_asked_for(s: Stage) -> _Calls[None]:
+    """Processes set ids; others ask for their tasks, which may have an access port."""
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    me = yield from s.own(parent)
+    places = [which for which, place in s.profile.special_ports.items() if place is Place.ACCESS]
+    if places and s.choices.one_in(3):
+        port = yield from s.new_port(parent, sends=True)
+        held = s.pick([s.name(parent, port), me])
+        yield from s.make(parent, "task_set_special_port", task=s.control(parent, child), which=places[0], port=held)
+        if s.choices.one_in(2):
+            yield from s.kill(port)
+    pid = _process(s, child).pid
+    with suppress(Lost):
+        yield from _asks(s, pid)
+    if s.choices.one_in(3):  # then it is of another's user, and marked
+        user = s.pick([process.effective_user for task in callers(s.snapshot) if (process := s.snapshot.tasks[task].process) is not None])
+        yield from s.attempt(child, Call("setuid", {"uid": user}))
+        yield from _asks(s, pid)
+    for _ in range(1 + s.choices.below(3)):
+        with suppress(Lost):
+            yield from _sets_ids(s, s.pick([child, child, parent]))
+        with suppress(Lost):
+            yield from _asks(s, s.pick([pid, pid, _process(s, parent).pid]))
+
+
+def a_child_ends_and_is_waited_for(s: Stage) -> _Calls[None]:
+    """A child ends, and its parent waits for it, before or after; others ask for the child meanwhile, and when it is
+    forgotten.
+    """
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    pid = _process(s, child).pid
+    wait = Call("wait4", {"pid": s.pick([pid, -1]), "no_hang": False})
+    waits = s.choices.one_in(2)
+    if waits:
+        yield from s.attempt(parent, wait)
+    if s.choices.one_in(3):
+        yield from _stakes(s, s.pick([task for task in callers(s.snapshot) if s.controls(task, child)]), child)
+    yield from s.end(child)
+    if s.choices.one_in(2):
+        other = s.pick([task for task in callers(s.snapshot) if task != parent])
+        yield from s.attempt(other, Call("wait4", {"pid": pid, "no_hang": True}))
+    for _ in range(2):
+        with suppress(Lost):
+            yield from _asks(s, pid)
+        shown = s.snapshot.tasks.get(parent)
+        if pid in [zombie.pid for zombie in s.snapshot.zombies.values()]:
+            waiting = shown is not None and shown.waiting is not None
+            yield from s.attempt(parent, Call("wait4", {}, resume=True) if waiting else wait)
+
+
+def a_parent_ends_before_its_children(s: Stage) -> _Calls[None]:
+    """A process ends whose children live, or have ended; then the children end."""
+    first = _parent(s)
+    parent = yield from _child(s, first)
+    pid = _process(s, parent).pid
+    children: list[int] = []
+    for _ in range(1 + s.choices.below(2)):
+        made = yield from s.make(parent, "fork")
+        children.append(made.created_task or 0)
+    if s.choices.one_in(3):
+        yield from s.end(children[0])
+    if s.choices.one_in(4):
+        yield from s.attempt(children[-1], Call("execve", {"set_user": s.pick([UNSET, 0]), "set_group": UNSET}, stop=True))
+    yield from s.end(parent)
+    with suppress(Lost):
+        yield from s.attempt(first, Call("wait4", {"pid": s.pick([pid, -1]), "no_hang": True}))
+    for child in children:
+        with suppress(Lost):
+            yield from s.end(child)
+
+
+def a_message_outlives_its_senders_ids(s: Stage) -> _Calls[None]:
+    """A process sends a message and sets its ids, or executes or ends, before the message is received."""
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    port = yield from s.new_port(parent)
+    yield from s.give(parent, child, port, Disposition.MAKE_SEND)
+    yield from s.send(child, port)
+    kind = s.choices.below(4)
+    if kind == 0:
+        yield from s.end(child)
+    elif kind == 1:
+        yield from s.attempt(child, Call("execve", {"set_user": s.pick([UNSET, 0]), "set_group": UNSET}))
+    else:
+        yield from _sets_ids(s, child)
+    name = s.name(parent, port, *RECEIVING)
+    yield from s.attempt(parent, s.draw(parent, "mach_msg_receive", port=name))
+
+
 PLANS: tuple[tuple[Plan, int], ...] = (
     (a_task_with_requests_ends, 6),
     (the_richest_task_ends, 2),
@@ -1183,9 +1423,21 @@ PLANS_WITH_RESUME_PORTS: tuple[tuple[Plan, int], ...] = ((suspensions_are_held, 
 """Further plans for kernels in which rights hold suspensions."""
 
 
+PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
+    (a_process_executes_while_others_look, 12),
+    (a_process_with_other_ids_is_asked_for, 6),
+    (a_child_ends_and_is_waited_for, 6),
+    (a_parent_ends_before_its_children, 3),
+    (a_process_with_two_users_sets_both, 8),
+    (a_message_outlives_its_senders_ids, 2),
+)
+"""Further plans for kernels with processes."""
+
+
 def plans_of(profile: Profile) -> tuple[tuple[Plan, int], ...]:
     """The plans for kernels of ``profile``, and how often each is drawn."""
-    return (*PLANS, *PLANS_WITH_RESUME_PORTS) if profile.resume_ports else PLANS
+    further = (PLANS_WITH_RESUME_PORTS, profile.resume_ports), (PLANS_WITH_PROCESSES, profile.has_processes)
+    return (*PLANS, *(plan for plans, has in further if has for plan in plans))
 
 
 class Director:

@@ -12,6 +12,7 @@ from sendright.mach.abi.rights import NULL_NAME, RESERVED_NAMES, Disposition, No
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures.details import DETAILS
+from sendright.mach.state.boot import boot_process
 
 Do = Callable[..., dict[str, Any]]
 """``do(task, call, **arguments)`` makes a call and returns its results. With ``stop=True`` the call stops between
@@ -411,6 +412,24 @@ def a_further_port_of_a_task_that_cannot_be_carried(do: Do, profile: Profile) ->
     do(0, "task_resume", task=do(0, "task_get_special_port", task=me, which=3)["port"])
 
 
+def calls_by_pid_that_an_access_port_decides(do: Do, profile: Profile) -> None:
+    """A child asks by the pid for the ports of its parent's task, which has an access port; then that port dies."""
+    if not profile.has_processes:
+        return
+    me = do(1, "mach_task_self")["port"]
+    port = do(1, "mach_port_allocate", task=me, right=int(Right.RECEIVE))["name"]
+    [which] = [selector for selector, place in profile.special_ports.items() if place is Place.ACCESS]
+    do(1, "mach_port_insert_right", task=me, name=port, poly=port, disposition=int(Disposition.MAKE_SEND))
+    do(1, "task_set_special_port", task=me, which=which, port=port)
+    do(1, "fork")
+    child, pid = profile.boot_tasks, boot_process(1).pid
+    own = do(child, "mach_task_self")["port"]
+    for _ in range(2):
+        for call in ("task_for_pid", "task_inspect_for_pid", "task_read_for_pid"):
+            do(child, call, target_tport=own, pid=pid)
+        do(1, "mach_port_mod_refs", task=me, name=port, right=int(Right.RECEIVE), delta=-1)
+
+
 def suspensions_that_rights_hold(do: Do, profile: Profile) -> None:
     """A caller's space should have no room for rights to resume ports, or its right should have all references it can
     have. Another one holds such a right, too."""
@@ -468,6 +487,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     an_answer_that_waits_when_its_task_ends,
     a_further_port_of_a_task_that_cannot_be_carried,
     suspensions_that_rights_hold,
+    calls_by_pid_that_an_access_port_decides,
 )
 
 

@@ -61,6 +61,8 @@ class CallInC:
         """The lines of a function that makes the call, gives its results to ``out``, and returns its code."""
         if not self.profile.serves(self.call.name):
             raise NotMade("this kernel doesn't have the call")
+        if self.signature.of_processes:
+            raise NotMade("who this program's process is depends on who runs it")
         special = (_GNUMACH if base_of(self.profile.name) == GNUMACH.name else _XNU).get(self.call.name)
         return list(self._usual() if special is None else special(self))
 

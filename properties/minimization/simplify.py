@@ -32,9 +32,10 @@ def simpler(call: SymbolicCall, names: Sequence[ResultRef]) -> Iterator[Symbolic
 
 def _simpler_values(argument: Argument, value: Any, names: Sequence[ResultRef]) -> Iterator[Any]:
     kind = argument.type
+    names = [name for name in names if (name.output == "pid") is (kind is ArgumentType.PID)]
     if kind in (ArgumentType.PORTS, ArgumentType.DESCRIPTORS):
         yield from _simpler_arrays(kind, value, names)
-    elif kind in NAMES:
+    elif kind in NAMES or isinstance(value, ResultRef):
         yield from _simpler_names(value, names)
     elif kind in PLAIN_TOKENS:
         if value != PLAIN_TOKENS[kind]:

@@ -13,12 +13,12 @@ from sendright.mach.kernel.call import Call
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
-from sendright.properties.provenance.origins import child_port, further_port
+from sendright.properties.provenance.origins import control_ports, further_port
 
 
 class ResultRef(msgspec.Struct, frozen=True):
-    """The name that call number ``call`` returned in ``output``. ``seen`` is its original value, used if the call
-    returns none."""
+    """The name or pid that call number ``call`` returned in ``output``. ``seen`` is its original value, used if the
+    call returns none."""
 
     call: int
     output: str
@@ -56,6 +56,8 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
         (task, name): entry.port for task, shown in initial.tasks.items() for name, entry in shown.names.items()
     }
     known = set(initial.ports)
+    pids: dict[int, ResultRef] = {}
+    """Pid of a forked process -> the result that it is."""
     calls: list[SymbolicCall] = []
     for step in steps:
         signature = SIGNATURES[step.call]
@@ -68,6 +70,9 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
         arguments = {}
         for argument, value in step.arguments.items():
             kind = signature.argument(argument).type
+            if kind is ArgumentType.PID:
+                arguments[argument] = pids.get(value, value)
+                continue
             arguments[argument] = mapped_names(kind, value, of_target if kind is ArgumentType.NAME else of_caller)
         calls.append(SymbolicCall(step.index, step.task, step.call, arguments, step.shortage, step.stop, step.resume, step.created_task))
         further = further_port(step, known)
@@ -81,12 +86,14 @@ def to_symbolic(steps: Iterable[Step], initial: Snapshot) -> list[SymbolicCall]:
                 if not change.before.kind:
                     symbols.pop(where, None)
         for output, index, name in _names_returned(step):
-            task = space if signature.outputs and _type_of(step.call, output) is OutputType.NAME else step.task
+            given = _type_of(step.call, output)
+            if given is OutputType.PID:
+                continue
+            task = space if given is OutputType.NAME else step.task
             symbols.setdefault((task, name), ResultRef(step.index, output, index, name))
-        if step.created_task is not None:
-            port = child_port(step)
-            if port is not None:
-                task_of[port] = step.created_task
+        task_of |= control_ports(step)
+        if step.created_task is not None and "pid" in step.outputs:
+            pids[step.outputs["pid"]] = ResultRef(step.index, "pid", 0, step.outputs["pid"])
     return calls
 
 
@@ -97,7 +104,7 @@ def _symbol(symbols: dict[tuple[int, int], ResultRef], task: int) -> Callable[[i
 
 def mapped_names(kind: ArgumentType, value: Any, change: Callable[[Any], Any]) -> Any:
     """The argument ``value`` of this type, with ``change`` applied to every name in it."""
-    if kind in NAMES:
+    if kind in NAMES or isinstance(value, ResultRef):
         return change(value)
     if kind is ArgumentType.PORTS:
         return tuple([change(name) for name in value])
@@ -157,7 +164,7 @@ def _names_returned(step: Step) -> Iterator[tuple[str, int, int]]:
         value = step.outputs.get(output.name)
         if value is None:
             continue
-        if output.type in (OutputType.PORT, OutputType.NAME) and isinstance(value, int):
+        if output.type in (OutputType.PORT, OutputType.NAME, OutputType.PID) and isinstance(value, int):
             yield output.name, 0, value
         elif output.type is OutputType.PORTS:
             yield from ((output.name, index, name) for index, name in enumerate(value))

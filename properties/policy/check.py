@@ -13,7 +13,6 @@ from typing import NamedTuple
 from sendright.mach.abi.rights import Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.results.policies import CheckedRun, MissingEdge, PolicyBreak, PolicyHop
-from sendright.mach.signatures import TASK_MAKERS
 from sendright.mach.state.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.state.trace import Step, Trace
 from sendright.model.policy.policy import ROLES, Authority, Edge, Policy, Where
@@ -170,7 +169,7 @@ class _Run:
     def after(self, step: Step) -> Iterator[_Found]:
         """Advance by ``step``; what the state after it has and the policy doesn't allow."""
         self._task(step.task)
-        parent = StepView(self.rights, step).task("parent_task") if step.call in TASK_MAKERS else -1
+        parent = StepView(self.rights, step).parent()
         had = dict(self.tokens.current)
         given = list(self.tokens.advance(self.rights, step))
         self.rights.advance(step)

@@ -18,6 +18,8 @@ It is the graph of one state and one port, the *target*: rights to the target tr
 - A send right to the privileged host port joins its holder and the host's special ports: the holder gets and sets them.
 - A send right to a task's port, or to a strong enough further port of the task, leads from a further port of the task:
   its holder gets a right to that from the kernel. (A right to the resume port comes with ``task_suspend``.)
+- A process that may have another one's task gets a right to its port from the kernel, by its pid. So it is joined with
+  that task as if it had such a right, and no removal of rights prevents that. (Ids count as they are now.)
 - Ports of other kernel objects join nothing: the kernel doesn't pass messages on.
 - Where rights to tasks' ports are immovable (``task_ports_stay``) they travel in one way only: a task that controls
   another inserts them into its space.
@@ -43,13 +45,15 @@ from collections.abc import Collection
 import msgspec
 import networkx as nx
 
-from sendright.mach.abi.rights import TASK_FLAVOURS, PortObject, SlotKind
+from sendright.mach.abi.rights import TASK_FLAVOURS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import HostSelf, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.state.snapshot import Entry, Port, Slot, Snapshot, messages, slots
+from sendright.mach.state.snapshot import EMPTY, Entry, Port, Slot, Snapshot, messages, slots
 from sendright.properties.provenance.carried import DESTINATION
 
 RECEIVING = (SlotKind.RECEIVE, SlotKind.SEND_RECEIVE)
+CALLS_BY_PID = 2
+"""``mach_task_self``, and the call that takes the pid."""
 CALLS_FOR_AN_ANSWER = 4
 """Allocate, send, receive, send; the last receive is counted elsewhere."""
 
@@ -152,8 +156,28 @@ class FlowGraph:
         if target in snapshot.ports:
             self._add_makers(snapshot.ports[target], profile)
         for creator, task in snapshot.tasks.items():
-            if task.waiting is not None and task.waiting.child in snapshot.tasks:
+            if task.waiting is not None and task.waiting.child in snapshot.tasks and not task.waiting.phase:
                 self._add_creation(creator, task.waiting.child, task.waiting.privileged)
+        for other in snapshot.tasks:
+            for caller in snapshot.tasks.keys() - self.passive - {other}:
+                self._add_by_pid(caller, other)
+
+    def _add_by_pid(self, caller: int, other: int) -> None:
+        """Join a task with another one that it gets from the kernel, by the pid of its process."""
+        one, port = Container("task", caller), self.snapshot.tasks[other].port
+        shown = self.snapshot.ports.get(self.target.port)
+        if shown is not None and shown.object is PortObject.TASK_NAME and shown.task == other and may_name(self.snapshot, caller, other):
+            self._edge(self.target, one, CALLS_BY_PID)
+        if not may_control(self.snapshot, caller, other):
+            return
+        if shown is not None and shown.object in (PortObject.TASK, *TASK_FLAVOURS) and shown.task == other:
+            self._edge(self.target, one, CALLS_BY_PID)
+        self._edge(one, ToReceiver(port), CALLS_BY_PID)
+        if other not in self.passive:
+            self._edge(ToReceiver(port), Container("task", other), 1)
+            if not self._stays:
+                self._edge(Container("task", other), FromReceiver(port), 0)
+                self._edge(FromReceiver(port), one, CALLS_BY_PID + 1)
 
     def _add_creation(self, creator: int, child: int, privileged: bool) -> None:
         """Join the creator and the child of a stopped creation, which will give the creator a right when it resumes."""
@@ -213,6 +237,11 @@ class FlowGraph:
                 and entry.port is not None
                 and (task := controlled_by(self.snapshot.ports[entry.port])) in trusted - controlled
                 if any(holder not in trusted - controlled for holder in self._holders(slot))
+            }
+            more |= {
+                task
+                for task in trusted - controlled
+                if any(may_control(self.snapshot, other, task) for other in self.snapshot.tasks.keys() - {task} - (trusted - controlled))
             }
             if not more:
                 return controlled
@@ -286,6 +315,30 @@ class FlowGraph:
         """Add an edge. If there is one already, the lower weight counts."""
         known = self.graph.get_edge_data(one, other)
         self.graph.add_edge(one, other, weight=weight if known is None else min(weight, known["weight"]))
+
+
+def may_control(snapshot: Snapshot, caller: int, other: int) -> bool:
+    """Whether the kernel gives the task ``caller`` the control port of ``other``, by the pid of its process
+    (``task_for_pid_posix_check``, and no server answers at an access port).
+    """
+    own, task = snapshot.tasks[caller].process, snapshot.tasks[other]
+    target = task.process
+    if own is None or target is None or target.is_shadow or own.effective_user == 0:
+        return own is not None and target is not None and not target.is_shadow
+    access = task.places.get(Place.ACCESS, EMPTY)
+    decides = access.kind is not SlotKind.NONE and (access.port not in snapshot.ports or snapshot.ports[access.port].object is PortObject.NONE)
+    users = {target.real_user, target.effective_user, target.saved_user}
+    groups = {target.real_group, target.effective_group, target.saved_group}
+    own_groups = {own.real_group, own.effective_group, own.saved_group}
+    return not decides and users == {own.effective_user} and groups <= own_groups and not target.has_changed_ids
+
+
+def may_name(snapshot: Snapshot, caller: int, other: int) -> bool:
+    """Whether the kernel gives the task ``caller`` the name port of ``other``, by the pid of its process."""
+    own, target = snapshot.tasks[caller].process, snapshot.tasks[other].process
+    if own is None or target is None or target.is_shadow:
+        return False
+    return own.effective_user == 0 or (own.effective_user, own.real_user) == (target.effective_user, target.real_user)
 
 
 def controlled_by(port: Port) -> int | None:

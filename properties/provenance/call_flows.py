@@ -24,11 +24,22 @@ from sendright.mach.abi.rights import (
     exception_places,
 )
 from sendright.mach.kernel.profiles import HostSelf
-from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES
+from sendright.mach.signatures.processes import FLAVOURS_BY_PID
 from sendright.mach.state.snapshot import Slot
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
-from sendright.properties.provenance.origins import Flow, HeldRight, How, Rights, carried_right, child_port, new_ledger, new_messages, parts
+from sendright.properties.provenance.origins import (
+    Flow,
+    HeldRight,
+    How,
+    Rights,
+    carried_right,
+    child_port,
+    new_ledger,
+    new_messages,
+    parts,
+)
 
 _TAKE = (ReturnCode.MACH_MSG_SUCCESS, ReturnCode.MACH_RCV_TOO_LARGE, ReturnCode.MACH_RCV_INVALID_DATA, ReturnCode.MACH_RCV_BODY_ERROR_VM_SPACE)
 """The codes of a receive that may have taken a message from its queue."""
@@ -38,6 +49,8 @@ NOWHERE = Slot("name", -1, -1)
 
 INHERITED = (Place.HOST, Place.BOOTSTRAP, Place.EXCEPTION, *REGISTERED_PLACES, *EXCEPTION_PLACES)
 """The places in which a child inherits its parent's rights, as clones."""
+INHERITED_BY_PROCESS = (*INHERITED, Place.ACCESS)
+"""Those in which the new task of a process does."""
 _HOW: dict[int, How] = {
     Disposition.COPY_SEND: "copied",
     Disposition.MOVE_SEND: "moved",
@@ -90,6 +103,12 @@ class StepView:
         """The task whose port the caller's ``name`` denotes; -1: none."""
         port = self.rights.at(self.own(name)).port
         return -1 if port is None else self.rights.task_of.get(port, -1)
+
+    def parent(self) -> int:
+        """The task whose child the step makes, or that goes on in the new task; -1: the step makes none."""
+        if self.step.call in CHILD_MAKERS:
+            return self.task("parent_task")
+        return self.step.task if SIGNATURES[self.step.call].creates_task else -1
 
     def name(self, task: int, name: Any) -> Slot:
         """The slot of a name in the space of ``task``."""
@@ -229,6 +248,45 @@ def _host_right(m: StepView, task: int, presented: int | None) -> Flow:
     checked = m.rights.profile is None or m.rights.profile.host_is_checked
     grants = privileged if checked else privileged | ordinary
     return Flow(Slot("place", task, Place.HOST), "made", made_from=privileged if presented in grants else ordinary)
+
+
+def _fork(m: StepView) -> Iterator[Flow]:
+    """Also an exec: its new task is made, and perhaps gets its identity at once."""
+    if m.step.created_task is not None:
+        yield from _new_process(m, m.step.created_task)
+    yield from _set_identity(m)
+
+
+def _resume_exec(m: StepView) -> Iterator[Flow]:
+    """The new task of an exec gets its identity. The port of a set-id image's task is a new one."""
+    begun = m.rights.processes.execs.get(m.step.task)
+    if begun is not None:
+        yield Flow(Slot("place", begun.new, Place.KERNEL), "made", made_from=m.new_ports())
+    yield from _set_identity(m)
+
+
+def _new_process(m: StepView, task: int) -> Iterator[Flow]:
+    """A task that the step makes for a process."""
+    yield Flow(Slot("place", task, Place.KERNEL), "made", made_from=m.new_ports())
+    for place in INHERITED_BY_PROCESS:
+        yield Flow(Slot("place", task, place), "inherited", Slot("place", m.step.task, place))
+
+
+def _set_identity(m: StepView) -> Iterator[Flow]:
+    """The host ports of the tasks whose tokens the kernel sets: the privileged one for root's processes."""
+    before = m.rights.processes.behind
+    for task, process in m.rights.processes.changed_by(m.step).items():
+        if process is not None and process.audit_token != before.get(task, before[m.step.task]).audit_token:
+            host = PortObject.HOST if process.effective_user else PortObject.HOST_PRIV
+            yield Flow(Slot("place", task, Place.HOST), "made", made_from=m.rights.ports_of(host))
+
+
+def _task_by_pid(m: StepView) -> Iterator[Flow]:
+    """A right to a port of the task that the pid denotes; the kernel may make the port now."""
+    flavour = FLAVOURS_BY_PID.get(m.step.call)
+    task = m.rights.target_task(m.step)
+    ports = {port for port in m.rights.ports_of(flavour or PortObject.TASK) if m.rights.task_of.get(port) == task}
+    yield Flow(m.output("port"), "given by pid", made_from=frozenset(ports) if flavour is None else m.new_ports() | ports)
 
 
 def _set_task_token(m: StepView) -> Iterator[Flow]:
@@ -476,6 +534,9 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
     "mach_msg": _send_and_receive,
+    **dict.fromkeys(("fork", "execve"), _fork),
+    **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid"), _set_identity),
+    **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID), _task_by_pid),
 }
 """Call -> the function that yields its flows. The other calls bring no rights."""
 
@@ -484,6 +545,7 @@ _GOING_ON: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_send": _resume_send,
     "mach_msg_receive": _receive,
     "mach_msg": _resume_both,
+    "execve": _resume_exec,
 }
 """Call -> the function that yields its flows when it is resumed."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode, code_name
 from sendright.mach.abi.rights import SlotKind
-from sendright.mach.signatures import TASK_MAKERS
+from sendright.mach.signatures import CHILD_MAKERS
 from sendright.mach.state.snapshot import Entry, Slot, Snapshot, entry_in_words, slots
 from sendright.mach.state.trace import Step, Trace, Violation
 from sendright.mach.state.view import ViewPart, is_shown
@@ -74,7 +74,7 @@ class Derivation:
         if step.created_task is not None:
             child = TaskNode(step.created_task)
             self._edge(maker, child, "made", step)
-            made = step.call in TASK_MAKERS and step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
+            made = step.call in CHILD_MAKERS and step.code in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS)
             parent = StepView(rights, step).task("parent_task") if made else -1
             if parent >= 0 and parent != step.task:
                 self._edge(TaskNode(parent), child, "inherited", step)

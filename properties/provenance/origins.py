@@ -15,6 +15,8 @@ from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
+from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.state.process_history import ProcessHistory
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, carried_by
@@ -26,6 +28,7 @@ How = Literal[
     "moved",
     "inherited",
     "extracted",
+    "given by pid",
     "received",
     "handed back",
     "counted",
@@ -111,6 +114,7 @@ class Rights:
         self.known_ports = set(initial.ports)
         self.unfinished: dict[int, UnfinishedCall] = {}
         """Task -> its pending call."""
+        self.processes = ProcessHistory(initial)
         self.holders: Counter[int | None] = Counter(entry.port for entry in self.slots.values() if entry.port is not None)
 
     def at(self, slot: Slot) -> Entry:
@@ -126,8 +130,9 @@ class Rights:
 
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
+        further, owner = further_port(step, self.known_ports), self.target_task(step)
+        self.processes.advance(step)
         self._follow_waiting(step)
-        further, target = further_port(step, self.known_ports), self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
         for change in step.changes:
             if change.before.port is not None:
                 self.holders[change.before.port] -= 1
@@ -143,12 +148,18 @@ class Rights:
             self.objects[ledger] = PortObject.LEDGER
         if further is not None:
             self.objects[further] = _further_object(step, self.profile)
-            self.task_of[further] = -1 if target is None else self.task_of.get(target, -1)
-        if step.created_task is not None:
-            port = child_port(step)
-            if port is not None:
-                self.objects[port] = PortObject.TASK
-                self.task_of[port] = step.created_task
+            self.task_of[further] = owner
+        for port, task in control_ports(step).items():
+            for old in [each for each, of in self.task_of.items() if of == task and self.objects[each] is PortObject.TASK]:
+                del self.task_of[old], self.objects[old]
+            self.objects[port], self.task_of[port] = PortObject.TASK, task
+
+    def target_task(self, step: Step) -> int:
+        """The task that ``step`` asks for: by a name for its port, or by the pid of its process; -1: none."""
+        if "pid" in step.arguments:
+            return self.processes.task_of(step.arguments["pid"])
+        port = self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
+        return -1 if port is None else self.task_of.get(port, -1)
 
     def _follow_waiting(self, step: Step) -> None:
         if step.code not in IN_PROGRESS:
@@ -174,6 +185,17 @@ def child_port(step: Step) -> int | None:
     return next((change.after.port for change in step.changes if change.slot == kernel), None)
 
 
+def control_ports(step: Step) -> dict[int, int]:
+    """The ports that stand for tasks since ``step``, with these tasks: for one that it created, or an exec gave another
+    port.
+    """
+    if SIGNATURES[step.call].of_processes:
+        kernel = (change for change in step.changes if change.slot.where == "place" and change.slot.index == Place.KERNEL)
+        return {change.after.port: change.slot.owner for change in kernel if change.after.port is not None}
+    port = None if step.created_task is None else child_port(step)
+    return {} if port is None or step.created_task is None else {port: step.created_task}
+
+
 def new_ledger(step: Step) -> int | None:
     """The port of the ledger that ``step`` made, from the right that the caller got."""
     return _port_returned(step, "new_ledger") if step.call == "ledger_create" else None
@@ -182,7 +204,7 @@ def new_ledger(step: Step) -> int | None:
 def further_port(step: Step, known_ports: Collection[int]) -> int | None:
     """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
     inspect, read or resume port."""
-    if step.call not in ("task_get_special_port", "task_suspend"):
+    if step.call not in ("task_get_special_port", "task_suspend", *FLAVOURS_BY_PID):
         return None
     given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
     return next((port for port in given if port is not None and port not in known_ports), None)
@@ -192,6 +214,8 @@ def _further_object(step: Step, profile: Profile | None) -> PortObject:
     """What the port is that the kernel made in such a step."""
     if step.call == "task_suspend":
         return PortObject.TASK_RESUME
+    if step.call in FLAVOURS_BY_PID:
+        return FLAVOURS_BY_PID[step.call]
     flavours = {} if profile is None else profile.flavour_ports
     return flavours.get(step.arguments.get("which", -1), PortObject.TASK_NAME)
 

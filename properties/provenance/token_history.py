@@ -10,6 +10,7 @@ from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.rights import DEAD_NAME
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import Profile
+from sendright.mach.signatures import CHILD_MAKERS
 from sendright.mach.state.snapshot import Snapshot, messages
 from sendright.mach.state.trace import Step, Trace, Violation
 from sendright.properties.provenance.call_flows import StepView, has_begun
@@ -40,13 +41,15 @@ class TokenHistory:
     def advance(self, rights: Rights, step: Step) -> Iterator[TokenEdge]:
         """Process ``step``, made in the state ``rights``; yields the graph's new edges."""
         moment = StepView(rights, step)
+        yield from self._set_by_process(moment)
         if step.resume:
             yield from self._set_when_resumed(moment)
             yield from self._messages_when_resumed(moment)
             return
         if step.code == ReturnCode.KERN_SUCCESS:
             yield from self._set_at_creation(moment)
-        elif step.code in IN_PROGRESS and step.created_task is not None:  # it stopped: the child exists, with its parent's tokens
+        elif step.code in IN_PROGRESS and step.created_task is not None and step.call in CHILD_MAKERS:
+            # It stopped: the child exists, with its parent's tokens.
             yield from self._inherit(moment, step.created_task)
         sent = moment.sent_messages()
         sender = self.current.get(step.task, KERNEL_TOKENS)
@@ -57,6 +60,18 @@ class TokenHistory:
             self.stamps[message] = stamps
             for stamp in stamps:
                 yield TokenEdge(stamp, MessageNode(message), "stamped")
+
+    def _set_by_process(self, m: StepView) -> Iterator[TokenEdge]:
+        """The tokens that tasks get because their processes are new ones, or have other ids."""
+        for task, process in m.rights.processes.changed_by(m.step).items():
+            was = self.current.get(task, self.current.get(m.step.task))
+            if process is None or was is None:
+                continue
+            node = self._node(task, process.security_token, process.audit_token, m.step)
+            if task not in self.current:
+                yield self._set(TokenEdge(was, node, "inherited"))
+            elif (was.security, was.audit) != (node.security, node.audit):
+                yield self._set(TokenEdge(None, node, "given"))
 
     def _set_at_creation(self, m: StepView) -> Iterator[TokenEdge]:
         step = m.step
@@ -78,7 +93,7 @@ class TokenHistory:
         """A stopped creation is resumed: its child, if it still lives, gets the tokens in the call's arguments."""
         begun = m.rights.unfinished.get(m.step.task)
         child = None if begun is None else begun.step.created_task
-        ended = m.step.outputs.get("child_task") == DEAD_NAME
+        ended = m.step.outputs.get("child_task") == DEAD_NAME or m.step.call not in CHILD_MAKERS
         if m.step.code == ReturnCode.KERN_SUCCESS and begun is not None and child in self.current and not ended:
             yield self._set(self._by_argument(StepView(m.rights, begun.step), child, self.current[child], m.step))
 

@@ -22,7 +22,7 @@ from sendright.mach.kernel.unmodelled import Unmodelled, as_judged, why_unmodell
 from sendright.mach.signatures import with_defaults
 from sendright.mach.state.comparison import Agreement, promises_final_parts
 from sendright.mach.state.seen_state import seen_state
-from sendright.mach.state.snapshot import Difference, Snapshot, all_changes, changes
+from sendright.mach.state.snapshot import Difference, Snapshot, Task, all_changes, changes
 from sendright.mach.state.trace import LIMITS, Step, Trace, Violation, ViolationKind
 from sendright.mach.state.view import View, ViewPart, view_differences
 from sendright.properties.runs.answer_form import answer_error, is_number, result_error
@@ -61,8 +61,8 @@ class Oracle(Protocol):
 
 
 def callers(snapshot: Snapshot) -> list[int]:
-    """The tasks that can make calls, ascending: live, not suspended, and without a pending call."""
-    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is None)
+    """The tasks that can make calls, ascending: live, begun, not suspended, and without a pending call."""
+    return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is None and has_begun(task))
 
 
 def waiters(snapshot: Snapshot) -> list[int]:
@@ -70,11 +70,16 @@ def waiters(snapshot: Snapshot) -> list[int]:
     return sorted(number for number, task in snapshot.tasks.items() if task.suspend_count == 0 and task.waiting is not None)
 
 
+def has_begun(task: Task) -> bool:
+    """Whether the task makes calls: it isn't the new one of an exec that is under way."""
+    return task.process is None or task.process.has_begun
+
+
 def can_make(snapshot: Snapshot, task: int, call: Call) -> bool:
-    """Whether ``task`` can make ``call`` now: it is live, isn't suspended, and has no pending call, or ``call``
-    resumes that call."""
+    """Whether ``task`` can make ``call`` now: it is live, has begun, isn't suspended, and has no pending call, or
+    ``call`` resumes that call."""
     shown = snapshot.tasks.get(task)
-    if shown is None or shown.suspend_count:
+    if shown is None or shown.suspend_count or not has_begun(shown):
         return False
     return not call.resume if shown.waiting is None else call.resume and shown.waiting.call == call.name
 

@@ -328,10 +328,13 @@ KINDS: dict[str, _Kind] = {
 """Every key that ``expect`` may have."""
 
 
-OF_ADDED_CALL = "output"
-"""The key of an expectation about a number that a plugin's call gives: its value is the output's name and the number.
+OF_OUTPUT = "output"
+"""The key of an expectation about a number that a call of processes or of a plugin gives: its value is the output's
+name and the number.
 """
-PLAIN_NUMBERS = frozenset({OutputType.REFERENCES, OutputType.TYPE, OutputType.AMOUNT, OutputType.WORD, OutputType.SIZE, OutputType.PAGE})
+PLAIN_NUMBERS = frozenset(
+    {OutputType.REFERENCES, OutputType.TYPE, OutputType.AMOUNT, OutputType.WORD, OutputType.SIZE, OutputType.PAGE, OutputType.PID}
+)
 """The types of such outputs."""
 
 _AS_TRAILER = {
@@ -368,6 +371,7 @@ def read_expectation(signature: Signature, key: str, value: object, words: Heade
         return Expectation("value", _read_value(value if key.endswith("_token") else {_AS_TRAILER[key]: value}, words))
     if bare in _FIELD_NAMES and _gives("info")(signature):
         return Expectation("fields", _read_fields({bare: value}, words))
-    if signature.name not in OWN_CALLS and any(each.name == key and each.type in PLAIN_NUMBERS for each in signature.outputs):
-        return Expectation(OF_ADDED_CALL, (key, read_number(value, words)))
+    plain = signature.of_processes or signature.name not in OWN_CALLS
+    if plain and any(each.name == key and each.type in PLAIN_NUMBERS for each in signature.outputs):
+        return Expectation(OF_OUTPUT, (key, read_number(value, words)))
     raise NotModelled(f"not modelled for {signature.name}")

@@ -18,10 +18,10 @@ from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Sign
 from sendright.mach.state.boot import BOOTSTRAP_TASK
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import LIMITS, Step, Trace, Violation
-from sendright.properties.provenance.origins import child_port
+from sendright.properties.provenance.origins import control_ports
 from sendright.properties.runs.judged_run import RETURN_CODE
 from sendright.properties.scripts.schema import SCRIPT_FORMAT
-from sendright.properties.scripts.steps import PAGES
+from sendright.properties.scripts.steps import NEW_TASK, PAGES
 from sendright.properties.scripts.symbols import boot_symbols, bootstrap_symbol
 
 _RESERVED = {NULL_NAME: "MACH_PORT_NULL", DEAD_NAME: "MACH_PORT_DEAD"}
@@ -105,6 +105,8 @@ class _Export:
         }
         """(task, name) -> symbol in the script."""
         self.pages: dict[tuple[int, int], str] = {}
+        self.pids: dict[int, str] = {}
+        """Pid of a forked process -> symbol."""
         self.stopped: dict[int, Step] = {}
         """Task -> the last step with which a call became pending."""
         self.used: set[str] = set()
@@ -153,6 +155,9 @@ class _Export:
             return [self._descriptor(each, caller) for each in value]
         if kind is ArgumentType.PAGE:
             return self._page(space, value)
+        if kind is ArgumentType.PID and value in self.pids:
+            self.used.add(self.pids[value])
+            return self.pids[value]
         if kind in _NAMED:
             names = {} if kind is not ArgumentType.DISPOSITION else {int(Disposition.NONE): "NONE"}
             for name, number in family(self.headers, kind).items():
@@ -196,10 +201,7 @@ class _Export:
                     names.pop(change.slot.index, None)
                 else:
                     names[change.slot.index] = change.after.port
-        if step.created_task is not None:
-            port = child_port(step)
-            if port is not None:
-                self.task_of_port[port] = step.created_task
+        self.task_of_port |= control_ports(step)
         if step.code in IN_PROGRESS and not step.resume:
             self.stopped[step.task] = step
 
@@ -207,15 +209,21 @@ class _Export:
         begun = self.stopped.get(step.task) if step.resume else None
         created = step.created_task if begun is None else begun.created_task
         fresh = {(change.slot.owner, change.slot.index) for change in step.changes if change.slot.where == "name" and not change.before.kind}
+        if signature.of_processes and step.created_task is not None:
+            symbol = self.callers[step.created_task] = f"t{step.created_task}"
+            yield NEW_TASK, symbol
         for output in signature.outputs:
             given = step.outputs.get(output.name)
-            if output.name == "child_task" and created is not None:
+            if output.name == NEW_TASK and created is not None:
                 symbol = self.callers[created] = f"t{created}"
                 if given is not None and given not in _RESERVED:
                     self.symbols[step.task, given] = symbol
                 yield output.name, symbol
             elif given is None:
                 continue
+            elif output.type is OutputType.PID and created is not None:
+                self.pids[given] = f"pid{created}"
+                yield output.name, self.pids[given]
             elif output.type is OutputType.PORT:
                 yield from self._bound(output.name, step.task, given, fresh)
             elif output.type is OutputType.NAME:

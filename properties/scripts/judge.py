@@ -15,7 +15,7 @@ from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType
 from sendright.mach.signatures.widths import WIDTHS
 from sendright.mach.state.snapshot import Entry, Snapshot
 from sendright.mach.state.view import ViewPart
-from sendright.properties.scripts.expected import OF_ADDED_CALL, UNCHANGED, Expectation, name_argument, output_name
+from sendright.properties.scripts.expected import OF_OUTPUT, UNCHANGED, Expectation, name_argument, output_name
 from sendright.properties.scripts.spelling import NotModelled
 from sendright.properties.scripts.symbols import Symbols
 from sendright.properties.scripts.values import Words
@@ -384,7 +384,7 @@ def _judge_added(wanted: tuple[str, Any], seen: StepOutcome) -> _Finding:
 
 
 _JUDGES: dict[str, Callable[[Any, StepOutcome], _Finding]] = {
-    OF_ADDED_CALL: _judge_added,
+    OF_OUTPUT: _judge_added,
     "ret": _code(lambda code, wanted: code == wanted, ""),
     "ret_not": _code(lambda code, wanted: code != wanted, "not "),
     "ret_any_of": _code(lambda code, wanted: code in wanted, ""),

@@ -13,7 +13,7 @@ from sendright.mach.abi.codes import ReturnCode, code_name
 from sendright.mach.abi.rights import Disposition, HostPort, Right, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.capabilities import NotMade
-from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
+from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, Signature
 from sendright.mach.state.boot import BOOTSTRAP_TASK, HOST_PORT, WELL_KNOWN_PORTS
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
@@ -45,8 +45,9 @@ class Setup:
     def create_task(self, number: int) -> int:
         """Create a task, with tokens of its own if the profile has any, so that tokens identify it. Raises
         NotModelled if no call creates tasks."""
-        if not any(map(self.profile.serves, TASK_MAKERS)):
-            raise NotModelled(f"profile {self.profile.name} has {self.profile.boot_tasks} tasks, and no call makes more")
+        if not any(map(self.profile.serves, CHILD_MAKERS)):
+            more = "a script gets others by fork" if self.profile.has_processes else "no call makes more"
+            raise NotModelled(f"profile {self.profile.name} has {self.profile.boot_tasks} tasks, and {more}")
         arguments: dict[str, Any] = {"parent_task": self.own_port(BOOTSTRAP_TASK)}
         call = "task_create"
         if self.profile.serves("host_security_create_task_token") and "host_security" in self.profile.bootstrap_names:
@@ -105,7 +106,7 @@ class Setup:
 
     def _get_host(self) -> None:
         """Get the bootstrap task a right to the ordinary host port, which need not be its own host port."""
-        if self.profile.host_priv_is_callers:
+        if self.profile.first_task_is_privileged:
             host_priv = self.well_known("host_priv", BOOTSTRAP_TASK)
             self._do(BOOTSTRAP_TASK, "host_get_special_port", host_priv=host_priv, which=int(HostPort.HOST))
         else:

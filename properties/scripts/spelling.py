@@ -365,6 +365,10 @@ _READERS: dict[ArgumentType, Reader] = {
     ArgumentType.AMOUNT: read_number,
     ArgumentType.GUARD: read_guard,
     ArgumentType.QUEUE_LIMIT: read_number,
+    ArgumentType.USER: read_number,
+    ArgumentType.GROUP: read_number,
+    ArgumentType.PID: read_number,
+    ArgumentType.STATUS: read_number,
 }
 
 

@@ -102,6 +102,8 @@ _BOUND_NAMES = frozenset({"task", "child", "name", "port", "right", "poly", "hos
 """Alternative names, in ``bind``, for the one name that a call returns."""
 
 
+NEW_TASK = "child_task"
+"""In ``bind``: the task that a call creates. Not every call gives its caller a name for it."""
 PAGES = "pages"
 """In ``bind``: the pages in the descriptors of a message's body."""
 MESSAGE_WORDS = ("message", "msg")
@@ -193,7 +195,7 @@ def _read_step(form: StepForm, extra_keys: Set[str], bound: Set[str], profile: P
 
 def _refuse_more(form: StepForm) -> None:
     """Refuse arguments and the like in a step that resumes a call: the call keeps its own."""
-    for key, given in (("args", form.args), ("shortage", form.shortage), ("stop", form.stop)):
+    for key, given in (("args", form.args), ("shortage", form.shortage)):
         if given:
             raise WrongValue("a resumed call keeps what it was made with: leave this out", key)
 
@@ -276,6 +278,8 @@ def _output(signature: Signature, spelling: str) -> tuple[str, int | None]:
         return MESSAGE, None
     if any(output.name == spelling for output in signature.outputs):
         return spelling, None
+    if spelling in ("task", "child", NEW_TASK) and signature.creates_task and output_name(signature) is None:
+        return NEW_TASK, None
     if spelling in ("page", PAGES) and any(output.type is OutputType.DESCRIPTORS for output in signature.outputs):
         return PAGES, 0 if spelling == "page" else None
     name = output_name(signature)

@@ -20,7 +20,7 @@ from sendright.properties.scripts.message_options import BOTH
 from sendright.properties.scripts.servers import LibraryStep
 from sendright.properties.scripts.setup import Setup
 from sendright.properties.scripts.spelling import NotModelled
-from sendright.properties.scripts.steps import MESSAGE, PAGES, PlannedStep, caller_is_meant
+from sendright.properties.scripts.steps import MESSAGE, NEW_TASK, PAGES, PlannedStep, caller_is_meant
 from sendright.properties.scripts.values import (
     DEAD_PORT,
     HOST_SELF,
@@ -147,7 +147,7 @@ class Symbols:
         """The number of the calling task, and the concrete call. Raises NotModelled."""
         signature = SIGNATURES[step.call]
         caller = self.live_task_of(step.caller)
-        resumed = Call(self._pending_call(step, caller) if step.resume else step.call, {}, resume=True)
+        resumed = Call(self._pending_call(step, caller) if step.resume else step.call, {}, stop=step.stop, resume=True)
         if not (step.resume and self.run.can_make(caller, resumed)):
             self._check_that_it_can(step, self.snapshot.tasks[caller])
         if step.resume:
@@ -270,6 +270,8 @@ class Symbols:
 
     def _number(self, symbol: str, bound: BoundValue) -> int:
         if not isinstance(bound.value, int):
+            if bound.task is not None:
+                raise NotModelled(f"{symbol} is a task, and the call that created it gave no name for it")
             raise NotModelled(f"{symbol} is not a name: the step that binds it returned {'none' if bound.value is None else 'something else'}")
         return bound.value
 
@@ -303,7 +305,7 @@ class Symbols:
             given = lists.get(binding.output, result.outputs.get(binding.output))
             if binding.element is not None and isinstance(given, tuple):
                 given = given[binding.element] if binding.element < len(given) else None
-            created = made if binding.output == "child_task" else None
+            created = made if binding.output == NEW_TASK else None
             self.shared.pop(binding.symbol, None)
             self.bound[binding.symbol] = BoundValue(given, caller, created)
 

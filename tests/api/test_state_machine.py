@@ -114,6 +114,7 @@ def test_what_strategies_refuse() -> None:
         lambda: strategies.sequences(max_calls=1000),
         lambda: strategies.sequences(min_calls=3, max_calls=2),
         lambda: strategies.sequences(profile="plan9"),
+        lambda: strategies.calls(kernel.snapshot(), name="rfork"),
         lambda: strategies.calls(kernel.snapshot(), name="fork"),
         lambda: strategies.calls(sendright.Snapshot({}, {})),
     ):

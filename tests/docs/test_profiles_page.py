@@ -1,4 +1,5 @@
-"""``docs/profiles.md`` beside the specification: for each call and profile, the same errors in the same order.
+"""``docs/profiles.md`` and ``docs/processes.md`` beside the specification: for each call and profile, the same errors
+in the same order.
 
 Page and rules are compared as sequences of return codes. An *error* is any code but KERN_SUCCESS and the two codes of a
 call that waits. Of each rule that a call runs through, and of each table in the call's section, the test takes the
@@ -21,7 +22,7 @@ from sendright.model.language.sequences import rules_of
 from sendright.model.proof.relevance import cases_of
 from sendright.reports.vocabulary import differences
 
-PAGE = (ROOT / "docs" / "profiles.md").read_text()
+PAGE = "\n".join((ROOT / "docs" / page).read_text("utf-8") for page in ("profiles.md", "processes.md"))
 HEADER = ["when", "code", *PROFILES, "evidence"]
 SUCCESS = ReturnCode.KERN_SUCCESS.name
 NO_ERRORS = {SUCCESS, ReturnCode.MACH_SEND_IN_PROGRESS.name, ReturnCode.MACH_RCV_IN_PROGRESS.name}

@@ -11,10 +11,11 @@ from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import DEAD_NAME
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import MANUAL, OSF, PROFILES, XNU, Profile
-from sendright.mach.kernel.unmodelled import FAMILIES, Unmodelled, as_judged, family, unmodelled_ranges, why_unmodelled
+from sendright.mach.kernel.unmodelled import FAMILIES, Unmodelled, as_judged, family, unmodelled_ranges, why_unmodelled, why_unmodelled_there
 from sendright.mach.signatures import SIGNATURES, ArgumentType, with_defaults
 from sendright.mach.signatures.guards import CONSTRUCT_FLAGS, GUARDS
 from sendright.mach.signatures.messages import MESSAGE_OPTIONS, MESSAGES
+from sendright.mach.signatures.processes import PROCESS_CALLS
 from sendright.mach.signatures.widths import WIDTHS, as_seen
 from sendright.model.execution.oracle import Oracle
 from sendright.model.execution.witnesses import witnessed_calls
@@ -131,6 +132,69 @@ def test_a_profile_with_other_limits_has_the_same_ranges() -> None:
     small = msgspec.structs.replace(XNU, urefs_max=4)
     assert unmodelled_ranges(small) == unmodelled_ranges(XNU)
     assert unmodelled_ranges(msgspec.structs.replace(MANUAL, name="mine")) == unmodelled_ranges(MANUAL)
+
+
+# Processes
+
+
+def of_processes(call: str) -> Call:
+    """A call of processes; its arguments needn't make sense."""
+    return with_defaults(Call(call, {each.name: 1 for each in SIGNATURES[call].arguments if each.required}))
+
+
+@pytest.mark.parametrize("profile", [each for each in PROFILES.values() if not each.has_processes], ids=lambda profile: profile.name)
+def test_a_kernel_without_processes_never_sees_their_calls(profile: Profile) -> None:
+    kernel, run = booted(profile)
+    for call in sorted(PROCESS_CALLS):
+        with pytest.raises(Unmodelled) as raised:
+            run.call(0, of_processes(call))
+        words = f"{call} is not modelled in profile {profile.name}: it has no processes (profile xnu has them)"
+        assert str(raised.value) == words == why_unmodelled(of_processes(call), profile)
+    assert kernel.seen == []
+
+
+def test_a_kernel_with_processes_has_their_calls() -> None:
+    for call in PROCESS_CALLS:
+        assert as_judged(of_processes(call), XNU) == of_processes(call)
+        assert why_unmodelled(of_processes(call), XNU) is None
+
+
+def test_several_profiles_with_processes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROFILES, "mine", msgspec.structs.replace(XNU, name="mine"))
+    assert str(why_unmodelled(of_processes("exit"), MANUAL)).endswith("it has no processes (profiles xnu, mine have them)")
+
+
+def test_another_call_that_a_kernel_lacks_is_modelled() -> None:
+    assert why_unmodelled(of_processes("mach_port_rename"), XNU) is None
+    assert as_judged(of_processes("mach_port_rename"), XNU).name == "mach_port_rename"
+
+
+@pytest.mark.parametrize(
+    ("call", "argument", "numbers", "modelled"),
+    [
+        ("wait4", "pid", (0, -2, -77, 1 - (1 << 31)), (-1, 1, -(1 << 31), (1 << 31) - 1)),
+        ("task_name_for_pid", "pid", (0,), (1, -1)),
+        ("task_for_pid", "pid", (), (0, -1)),
+        ("setuid", "uid", (0xFFFFFF9B, -101), (0, 0xFFFFFFFF, 0xFFFFFF9A)),
+        ("setregid", "rgid", (0xFFFFFF9B,), (0xFFFFFFFF,)),
+        ("execve", "set_group", (0xFFFFFF9B,), (0xFFFFFFFF, 0)),
+        ("exit", "status", (), (0xFFFFFF9B - (1 << 32),)),
+    ],
+)
+def test_numbers_of_processes(call: str, argument: str, numbers: tuple[int, ...], modelled: tuple[int, ...]) -> None:
+    for number in numbers:
+        with pytest.raises(Unmodelled, match=f"{argument} .* of {call} is not modelled in profile xnu"):
+            as_judged(example(call, argument, number), XNU)
+    for number in modelled:
+        assert as_judged(example(call, argument, number), XNU).arguments[argument] == number
+
+
+def test_the_end_of_the_first_process() -> None:
+    kernel = ReferenceKernel()
+    kernel.boot(XNU)
+    state, call = kernel.snapshot(), Call("exit", {"status": 0})
+    assert "panics" in str(why_unmodelled_there(0, call, state, XNU))
+    assert [why_unmodelled_there(task, call, state, XNU) for task in (1, 2)] == [None, None]
 
 
 # Widths

@@ -19,6 +19,7 @@ from sendright.mach.kernel.profiles import MANUAL, Profile
 from sendright.mach.kernel.unmodelled import Unmodelled
 from sendright.mach.signatures import SIGNATURES, Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
+from sendright.mach.state.process import FIRST_PID
 from sendright.mach.state.snapshot import Difference, Snapshot, slots
 from sendright.mach.state.trace import Step
 from sendright.properties.generation.calls import BYTES_PER_CALL, Calls, near_limits
@@ -110,6 +111,10 @@ VALUES: dict[T, Sequence[Any]] = {
     T.SIZE: [-1, -1, -1, -1, -1, 20, 24, 26, 28, 40, 44, 72],
     T.TRAILER: [3, 3, 0, 1, 2, 4, 7, 9],
     T.QUEUE_LIMIT: [-1, -1, 0, 1, 1024, 1025, -2],
+    T.USER: [0, 0, 501, 502, 0xFFFFFFFF],
+    T.GROUP: [0, 20, 0xFFFFFFFF],
+    T.PID: [-1, -1, 1, 2, 3, 4, 5, 9],
+    T.STATUS: [0, 1, -1],
 }
 FITTING = {SlotKind.SEND: (17, 19), SlotKind.RECEIVE: (20, 21, 16), SlotKind.SEND_RECEIVE: (17, 19, 20, 16), SlotKind.SEND_ONCE: (18,)}
 
@@ -137,12 +142,15 @@ class RandomCaller:
             name = "mach_task_self"
         if name == "task_suspend" and len(awake) == 1:
             name = "task_resume"
+        process = state.tasks[task].process
+        if name == "exit" and process is not None and (process.pid == FIRST_PID or self.random.random() < 0.7):
+            name = "fork"
         arguments = {argument.name: self._value(argument, SIGNATURES[name], task, state) for argument in SIGNATURES[name].arguments}
         if name in ("mach_msg_send", "mach_msg"):
             for right in ("dest", "reply"):
                 arguments[right], arguments[f"{right}_disposition"] = self._carried(task, state)
         if sum(state.tasks[number].waiting is None for number in awake) == 1:
-            arguments |= {each: False for each in ("wait", "send_wait", "receive_wait") if each in arguments}
+            arguments |= {each: each == "no_hang" for each in ("wait", "send_wait", "receive_wait", "no_hang") if each in arguments}
         return task, Call(name, arguments, self.random.choice((0, 0, 0, 1, 2)), stop=self.random.random() < 0.5)
 
     def _value(self, argument: Argument, signature: Signature, task: int, state: Snapshot) -> Any:
@@ -177,7 +185,7 @@ class RandomCaller:
 
 
 def runnable(state: Snapshot) -> list[int]:
-    return [number for number, task in state.tasks.items() if task.suspend_count == 0]
+    return [number for number, task in state.tasks.items() if task.suspend_count == 0 and (task.process is None or task.process.has_begun)]
 
 
 def booted(profile: Profile) -> ReferenceKernel:
@@ -210,7 +218,7 @@ def run(profile: Profile, caller: RandomCaller, calls: int) -> tuple[list[tuple[
         if profile.task_ports_stay:
             check_task_ports(state)
         began_to_receive = call.name == "mach_msg" and result.code == ReturnCode.MACH_RCV_IN_PROGRESS
-        if call.resume and result.code in IN_PROGRESS and not began_to_receive:
+        if call.resume and result.code in IN_PROGRESS and not began_to_receive and call.name != "execve":
             assert state == before
         keeps = KEEP_ITS_TRACES | (KEEP_RIGHTS_TRACES if profile.resume_ports else set())
         if result.code and call.name not in keeps and not call.resume and result.code not in PARTIAL:
@@ -223,7 +231,7 @@ def anew(kernel: ReferenceKernel) -> Snapshot:
     for task in kernel.tasks.values():
         task.space.changed_names.update(task.space.entries)
     tasks = {number: task.show() for number, task in kernel.tasks.items()}
-    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show())
+    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show(), kernel.processes.zombies)
 
 
 def with_looks(before: Snapshot, after: Snapshot, profile: Profile) -> Snapshot:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 SECTIONS = ("NAMES", "CASES", "RIGHTS", "TOKENS", "REPLY")
 HEADING = re.compile(r"#\s*([A-Z]{3,}(?:\s*,\s*[A-Z]{3,})*)\s*(?::.*)?$")
-TOKENS_OF = re.compile(r"\b(?:sender_|waits_)?(?:security|audit)\b|^set_tokens$|^stamp_by_kernel$")
+TOKENS_OF = re.compile(r"\b(?:sender_|waits_)?(?:security|audit)\b|^set_tokens$|^set_ids$|^identify$|^stamp_by_kernel$")
 """What speaks of tokens: the fields of the state that have them, and the functions that change these."""
 CASES = ("fails", "succeeds", "continues")
 REFUSALS = ("fails", "lacks_memory", "request", "on_space", "on_reserved")

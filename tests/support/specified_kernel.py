@@ -57,6 +57,8 @@ class _Answering(_Judging):
         self.pages_told: list[int] = []
         super().__init__(oracle, caller, call, Result(int(ReturnCode.KERN_RESOURCE_SHORTAGE) if call.shortage else 0, {}))
         chosen = {OutputType.NAME: self._free_name, OutputType.PAGE: self._free_page}
+        if call.name in ("fork", "wait4"):
+            chosen[OutputType.PID] = self._new_pid if call.name == "fork" else self._ended_child
         for output in SIGNATURES[call.name].outputs:
             if output.type in chosen and output.name != "local":
                 self.result.outputs[output.name] = chosen[output.type]()
@@ -80,6 +82,17 @@ class _Answering(_Judging):
         task = self.system.snapshot().tasks.get(state["object_task"].get(named, self.caller))
         pages = {} if task is None else task.memory
         return next((page for page in range(self.system.profile.pages) if page not in pages), NO_PAGE)
+
+    def _new_pid(self) -> int:
+        """One more than the highest pid that a process ever had."""
+        return max(pid for pid in self.system.state["pid"].values()) + 1
+
+    def _ended_child(self) -> int:
+        """The first child of the caller's that has ended and that the call waits for; 0: there is none."""
+        snapshot, asked = self.system.snapshot(), self.call.arguments.get("pid", -1)
+        process = snapshot.tasks[self.caller].process
+        ended = [zombie.pid for zombie in snapshot.zombies.values() if process is not None and zombie.parent == process.pid]
+        return next((pid for pid in ended if asked in (-1, pid)), 0)
 
     def _unsaid_name(self) -> int:
         return self._free_name()

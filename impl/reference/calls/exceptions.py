@@ -61,7 +61,7 @@ class ExceptionCalls(Core):
         """
         task = self._checked(task, mask)
         self._check_action(port, behavior, flavor)
-        self._set(task, _selected(mask), Action(port, behavior, flavor))
+        self._set(caller, task, _selected(mask), Action(port, behavior, flavor))
         return Result(ReturnCode.KERN_SUCCESS)
 
     def task_get_exception_ports(self, caller: Task, task: Task | None, mask: int, count: int) -> Result:
@@ -77,7 +77,7 @@ class ExceptionCalls(Core):
         self._check_action(port, behavior, flavor)
         groups = _groups(task, mask, count, by_port=False)
         result = _give(caller, groups)
-        self._set(task, [place for group in groups for place in group.places], Action(port, behavior, flavor))
+        self._set(caller, task, [place for group in groups for place in group.places], Action(port, behavior, flavor))
         return result
 
     def _checked(self, task: Task | None, mask: int) -> Task:
@@ -99,8 +99,10 @@ class ExceptionCalls(Core):
         if self.profile.codes_required and _lacks_codes(behaviour):
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
 
-    def _set(self, task: Task, places: list[Place], action: Action) -> None:
-        self.release([task.put_exception(place, self.clone_of_users_port(action.right), *action[1:]) for place in places])
+    def _set(self, caller: Task, task: Task, places: list[Place], action: Action) -> None:
+        """Set ``places``, and mark whether root does it, in kernels that know that. (``task_is_privileged``)"""
+        privileged = self.profile.has_processes and caller.tokens.security[0] == 0
+        self.release([task.put_exception(place, self.clone_of_users_port(action.right), *action[1:], privileged) for place in places])
 
 
 def _lacks_codes(behaviour: int) -> bool:

@@ -12,6 +12,7 @@ from sendright.impl.reference.transfer import copy_out
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.kernel.call import Result
 from sendright.mach.state.boot import BOOTSTRAP_TASK
+from sendright.mach.state.process import FIRST_PID
 
 
 class HostCalls(Core):
@@ -31,12 +32,18 @@ class HostCalls(Core):
         """Put ``port``, a right to any port, into one of the host's places.
 
         KERN_INVALID_ARGUMENT, also for the kernel's places; KERN_INVALID_RIGHT for an immovable right; by profile
-        KERN_NO_ACCESS for a caller that isn't the first task. (``initproc``)
+        KERN_NO_ACCESS for a caller that isn't the first process, or the first task in kernels without processes.
+        (``initproc``)
         """
         if host_priv is None or not LAST_KERNEL_PORT < which <= self.profile.host_special_ports:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         check_can_be_kept(port)
-        if self.profile.only_init_sets_host_ports and caller.number != BOOTSTRAP_TASK:
+        if self.profile.only_init_sets_host_ports and not self._is_init(caller):
             raise Failure(ReturnCode.KERN_NO_ACCESS)
         self.release([self.host.put(which, port.clone())])
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def _is_init(self, task: Task) -> bool:
+        if self.profile.has_processes:
+            return task.process is not None and task.process.pid == FIRST_PID
+        return task.number == BOOTSTRAP_TASK

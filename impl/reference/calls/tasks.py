@@ -74,12 +74,21 @@ class TaskCalls(Core):
 
     def task_terminate(self, caller: Task, task: Task | None) -> Result:
         """End ``task``, which may be the caller: its rights, its names, its port, its memory. KERN_INVALID_ARGUMENT;
-        by profile KERN_FAILURE for the first tasks, which are those of processes. (``get_bsdtask_info``, ``bsd_info``)
+        by profile KERN_FAILURE for the task of a process. (``get_bsdtask_info``, ``bsd_info``)
         """
         if task is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
-        if task.number < self.profile.processes:
+        if self._has_process(task):
             raise Failure(ReturnCode.KERN_FAILURE)
+        self.end_task(task)
+        return Result(ReturnCode.KERN_SUCCESS)
+
+    def _has_process(self, task: Task) -> bool:
+        """Whether a process is behind ``task``. In some profiles only tasks of boot have one."""
+        return task.process is not None if self.profile.has_processes else task.number < self.profile.processes
+
+    def end_task(self, task: Task) -> None:
+        """End ``task``: its rights, its names, its ports, its memory. (``task_terminate_internal``)"""
         for page in task.memory.pages.values():
             self.object_changed(page.object)
         del self.tasks[task.number]
@@ -97,7 +106,6 @@ class TaskCalls(Core):
                 self.end_port(task.ports[object])
         if self.profile.ledger_places_end_last:
             self.release([task.right_at(place) for place in LEDGER_PLACES])
-        return Result(ReturnCode.KERN_SUCCESS)
 
     def _interrupt(self, task: Task) -> None:
         """End the task's call that hasn't ended, before anything else of the task ends. A message that waits for room

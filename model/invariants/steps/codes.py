@@ -58,6 +58,15 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     ReturnCode.KERN_FAILURE: (Stage.VALUES, Stage.ENTRY, Stage.CONTENT),
     ReturnCode.KERN_NO_ACCESS: (Stage.VALUES, Stage.ENTRY),
     ReturnCode.KERN_DENIED: (Stage.VALUES,),
+    # processes
+    ReturnCode.ESRCH: (Stage.CONTENT,),
+    ReturnCode.EPERM: (Stage.VALUES, Stage.CONTENT),
+    ReturnCode.EINVAL: (Stage.VALUES, Stage.CARRIED),
+    ReturnCode.ECHILD: (Stage.CONTENT,),
+    ReturnCode.EACCES: (Stage.CONTENT,),
+    ReturnCode.EAGAIN: (Stage.MEMORY,),
+    ReturnCode.ENOMEM: (Stage.MEMORY,),
+    ReturnCode.KERN_PROTECTION_FAILURE: (Stage.CONTENT,),
     # memory
     ReturnCode.KERN_INVALID_ADDRESS: (Stage.VALUES, Stage.CONTENT),
     ReturnCode.KERN_NO_SPACE: (Stage.CONTENT,),
@@ -71,6 +80,9 @@ def looks_at(profile: Profile) -> dict[ReturnCode, tuple[Stage, ...]]:
     own.
     """
     found = dict(LOOKS_AT)
+    if profile.has_processes:  # its traps look at names that they are given
+        found[ReturnCode.KERN_FAILURE] = (*found[ReturnCode.KERN_FAILURE], Stage.CARRIED)
+        found[ReturnCode.KERN_NO_ACCESS] = (*found[ReturnCode.KERN_NO_ACCESS], Stage.CONTENT)
     if profile.name_index_max:
         for code in (ReturnCode.KERN_NO_SPACE, ReturnCode.KERN_INVALID_VALUE):
             found[code] = (*found[code], Stage.ENTRY)
@@ -114,6 +126,12 @@ ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
 """The codes that only calls have of which this is true."""
 
 
+ERRNO = ("ESRCH", "EPERM", "EINVAL", "ECHILD", "EACCES", "EAGAIN", "ENOMEM")
+"""The codes of system calls."""
+MACH_TRAPS = "mach/mach_traps.h"
+"""The traps that answer a code of Mach's, not one of a system call."""
+
+
 def may_answer(x: Transition) -> bool:
     """The failing case may answer its code: for what it looks at, and for its call."""
     case, rule = x.whole_case, x.rule
@@ -123,6 +141,10 @@ def may_answer(x: Transition) -> bool:
         return False
     call = SIGNATURES.get(rule.partition(":")[0])
     group = code.name.partition("_")[0]
+    if call is not None and call.of_processes:
+        return group in (("KERN",) if call.section == MACH_TRAPS else ("MACH", *ERRNO))
+    if group in ERRNO:
+        return False
     if call is None or call.target is None:  # a trap, or a step of any call: it is about messages
         return group == "MACH"
     if code.name.startswith("MACH_RCV"):
@@ -138,7 +160,7 @@ def codes(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     ports, the values of its arguments, a name, what the name denotes, memory.
 
     Codes about memory, ledgers, tokens, names and selectors are answered only by calls that take such. Traps answer
-    only codes about messages.
+    only codes about messages, except those about processes. System calls answer errors of their own.
     """
     if x.whole_case.refuses:
         yield "its code", z3.BoolVal(may_answer(x))

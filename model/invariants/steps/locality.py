@@ -14,8 +14,9 @@ import msgspec
 import z3
 
 from sendright.mach.abi.port_attributes import PortAttributes, PortPurpose
-from sendright.mach.abi.rights import Disposition, Inheritance, Notification, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
+from sendright.mach.state.process import FIRST_PID
 from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
@@ -26,6 +27,7 @@ from sendright.model.language.rule import (
     CREATION_RESUMED,
     DELIVER,
     DESTROY,
+    EXEC_RESUMED,
     FIRES_POSSIBLE,
     LOOK_AT_NAME,
     LOOKS,
@@ -35,13 +37,14 @@ from sendright.model.language.rule import (
     SETTING_RESUMED,
     SUSPENSIONS_END,
     TAKE,
+    WAIT4_RESUMED,
     WILL_RECEIVE,
     Context,
 )
-from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PURPOSE, STAGE, WAIT, Term
+from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PROCESS, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import SUSPENSION, Transition
+from sendright.model.language.transition import BY_PID, SETS_IDS, SUSPENSION, TASK_ENDS, Transition
 
 TAKES_MESSAGES = "task_terminate"
 """The call that ends another task's wait, and the message with which that task waits."""
@@ -167,9 +170,14 @@ class Touched:
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
             bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
             chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
-        elif self.x.grants_host or self.rule == CREATION_RESUMED:
+        elif self.x.grants_host or self.rule == CREATION_RESUMED or self.rule in SETS_IDS:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)
+
+    @property
+    def giver(self) -> Term:
+        """The task of which the call gives a further port."""
+        return self.k["found"] if self.rule in BY_PID else self.target
 
     @property
     def holder(self) -> Term:
@@ -219,13 +227,15 @@ def creates(x: Transition) -> bool:
 def makes_ports(x: Transition) -> bool:
     """Creations of tasks and ledgers, and allocations."""
     gives_kernel_object = x.creates or x.is_call(lambda call: call.changes_ledgers and call.replies_with_rights)
-    return gives_kernel_object or gives_further_ports(x) or x.rule in ALLOCATORS
+    return gives_kernel_object or gives_further_ports(x) or x.rule in (*ALLOCATORS, EXEC_RESUMED)
 
 
 def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
     """The further ports of a task to which the call may give a right, each with when it does. The first such call makes
     the port.
     """
+    if x.rule in BY_PID and BY_PID[x.rule] is not PortObject.TASK:
+        return {BY_PID[x.rule]: z3.BoolVal(True)}
     if x.rule == "task_suspend" and x.k.profile.resume_ports:
         return {PortObject.TASK_RESUME: z3.BoolVal(True)}
     if x.rule != "task_get_special_port":
@@ -255,7 +265,7 @@ def only_reads(x: Transition) -> bool:
 
 def releases(x: Transition) -> bool:
     """Steps in which ports can die."""
-    ends = x.rule in (*ENTRY_CALLS, *MESSAGE_ENDS, TAKES_MESSAGES, RESCUED)
+    ends = x.rule in (*ENTRY_CALLS, *MESSAGE_ENDS, *TASK_ENDS, RESCUED)
     return ends or x.is_call(lambda call: call.changes_ledgers and not call.replies_with_rights and len(call.arguments) == 1)
 
 
@@ -316,9 +326,23 @@ def _allocated(t: Touched, s: Term) -> Term:
     return z3.And(z3.Or(*[s == t.k.slot(t.x.case.outputs[name], t.target) for name in told]), t.b.empty(s))
 
 
-def _of_target(t: Touched, s: Term) -> Term:
-    ended = t.a.task_life(t.target) == LIFE.ENDED
-    return z3.And(t.sorts.of_task(s, t.target), t.emptied(s), ended)
+def _of_ended(t: Touched, s: Term) -> Term:
+    ended = t.a.task_life(t.x.ended_task) == LIFE.ENDED
+    return z3.And(t.sorts.of_task(s, t.x.ended_task), t.emptied(s), ended)
+
+
+EXEC_PLACES = (Place.KERNEL, Place.HOST, *EXCEPTION_PLACES)
+"""The places of an exec's new task that the exec sets when that task gets its identity."""
+
+
+def _of_exec(t: Touched, task: Term) -> Term:
+    """The task is the new one of the caller's exec, and gets its identity in this step."""
+    return z3.And(task == t.x.half_made, t.b.exec_phase(t.k.caller) == 1)
+
+
+def _place_in_exec(t: Touched, s: Term) -> Term:
+    places = z3.Or(*[t.S.place(s) == PLACE.of(place) for place in EXEC_PLACES])
+    return z3.And(t.S.is_place_slot(s), _of_exec(t, t.S.holder(s)), places)
 
 
 def _message_taken_in(t: Touched, s: Term) -> Term:
@@ -475,7 +499,8 @@ SLOTS = (
     _slots(lambda t, s: z3.Or(s == t.k["place"], _name_of_caller(t, s)), "the right is copied out", rules(COPY_OUT)),
     _slots(_renamed, "the name is renamed", rules("mach_port_rename")),
     _slots(_held_resume, "the caller gets a right to the resume port, or gives one up", lambda x: gives_resume_port(x) or resumes_with_right(x)),
-    _slots(_of_target, "the task ends", rules(TAKES_MESSAGES)),
+    _slots(_of_ended, "the task ends", rules(*TASK_ENDS)),
+    _slots(_place_in_exec, "the exec's new task gets its identity", rules(EXEC_RESUMED)),
     _slots(
         lambda t, s: z3.And(t.sorts.in_message(s), t.waits_for_room(t.sorts.message_of(s)), t.emptied(s)),
         "the task that waits with this message ends",
@@ -515,6 +540,22 @@ NEW = Reason("the port is made in this step", lambda t, p: t.made(p), makes_port
 MADE = Reason("the message is made in this step", lambda t, m: t.made_message(m))
 ANSWERED = Reason("the kernel answers with the same message", lambda t, m: m == t.k["message"], rules(ANSWER))
 CHILD = Reason("the task is made in this step", lambda t, task, *rest: t.child(task), creates)
+EXEC_IDENTITY = Reason("the exec's new task gets its identity", _of_exec, rules(EXEC_RESUMED))
+_EFFECTIVE_IDS = ("effective_user", "saved_user", "effective_group", "saved_group")
+
+
+def _of_callers_exec(field: str, value: Callable[[Touched], Term]) -> Reason:
+    """The caller's exec begins, with this value."""
+
+    def where(t: Touched, task: Term) -> Term:
+        return z3.And(task == t.k.caller, t.a.wait(task) == WAIT.EXECUTING, t.a.fields[field](task) == value(t))
+
+    return Reason("the caller's exec begins", where, rules("execve"))
+
+
+def _is_callers_child(t: Touched, task: Term) -> Term:
+    """The process behind the task is a child of the caller's."""
+    return t.b.parent_pid(task) == t.b.pid(t.k.caller)
 
 
 def _carried_off(t: Touched, port: Term) -> Term:
@@ -573,10 +614,12 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
         made.append(a.port(S.place_slot(t.target, PLACE.of(Place.HOST))))
     if x.rule == CREATION_RESUMED and x.k.profile.takes("host_security_create_task_token", "host"):
         made.append(t.b.waits_host(k.caller))
-    replies = x.creates and not x.stops
+    if x.rule == EXEC_RESUMED:
+        made.append(z3.If(t.b.exec_phase(k.caller) == 1, k["new_port"], t.sorts.no_port))
+    replies = x.creates and not x.stops and x.is_call(lambda call: call.replies_with_rights)
     if replies or x.rule in (CREATION_RESUMED, "ledger_create"):
         made.append(a.port(x.reply(0)))
-    if x.rule == "mach_host_self":
+    if x.rule in ("mach_host_self", "task_for_pid"):
         made.append(a.port(x.reply(0)))
     if gives_resume_port(x):
         made.append(resume_port(x, a))
@@ -631,7 +674,7 @@ def _ended_sets(t: Touched, port: Term, name: Term) -> Term:
 def _new_object(t: Touched, o: Term) -> Term:
     """The object is made in this step: by the kernel's choice, or as a child's copy of a page."""
     one = [o == each for each in t.chosen("Object")]
-    if t.x.creates:
+    if t.x.creates and t.has("copied_page"):
         one.append(t.a.mapped(t.k["child"], t.k["copied_page"](o)) == o)
     return z3.And(z3.Or(*one), z3.Not(t.b.object_made(o)), t.a.object_made(o))
 
@@ -652,7 +695,13 @@ def _token_given(field: str) -> tuple[Reason, ...]:
         CHILD,
         Reason("the call gives this task its tokens", lambda t, task: z3.And(task == t.target, same(t, task)), rules("host_security_set_task_token")),
         Reason("the stopped creation goes on", lambda t, task: z3.And(task == t.x.half_made, same(t, task)), rules(CREATION_RESUMED)),
+        Reason("the process sets its ids", lambda t, task: task == t.k.caller, rules(*SETS_IDS)),
     )
+
+
+def _id(field: str) -> tuple[Reason, ...]:
+    setting = [call for call, fields in SETS_IDS.items() if field in fields]
+    return (Reason("the process sets it", lambda t, task: task == t.k.caller, rules(*setting)),)
 
 
 def _set_to(argument: str, field: str) -> Reason:
@@ -783,7 +832,7 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 def _new_object_of_port(t: Touched, p: Term) -> Term:
     if further := given_further_ports(t.x):
         return z3.And(t.made(p), z3.Or(*[z3.And(given, t.a.object(p) == OBJECT.of(kind)) for kind, given in further.items()]))
-    kind = PortObject.TASK if t.x.creates else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
+    kind = PortObject.TASK if t.x.creates or t.rule == EXEC_RESUMED else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
     return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
 
 
@@ -798,10 +847,16 @@ def _may_end(t: Touched, p: Term) -> Term:
     starts: list[Term] = [with_queue, *never]
     if t.rule in ENTRY_CALLS:
         starts += [place == slot for slot in t.names()]
-    elif t.rule == TAKES_MESSAGES:
-        carried = z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place)))
-        own = [b.task_port(t.target), *[b.flavour_port(t.target, OBJECT.of(kind)) for kind in t.k.profile.further_ports]]
-        starts += [t.sorts.of_task(place, t.target), *[p == port for port in own], carried]
+    elif t.x.ends_task:
+        ended = t.x.ended_task
+        own = [b.task_port(ended), *[b.flavour_port(ended, OBJECT.of(kind)) for kind in t.k.profile.further_ports]]
+        starts += [t.sorts.of_task(place, ended), *[p == port for port in own]]
+        if t.rule == TAKES_MESSAGES:
+            starts.append(z3.And(t.sorts.in_message(place), t.waits_for_room(t.sorts.message_of(place))))
+    elif t.rule == EXEC_RESUMED:
+        new = t.x.half_made
+        own = [b.task_port(new), *[b.flavour_port(new, OBJECT.of(kind)) for kind in (PortObject.TASK_READ, PortObject.TASK_INSPECT)]]
+        starts.append(z3.And(_of_exec(t, new), z3.Or(*[p == port for port in own])))
     elif t.rule == RESCUED:
         starts.append(p == t.k["of"])
     elif t.rule in MESSAGE_ENDS:
@@ -964,9 +1019,9 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     # tasks
     "task_life": (
         Reason("the kernel makes this task", lambda t, task: z3.And(task == t.k["child"], t.child(task)), creates),
-        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.task_life(task) == LIFE.ENDED), rules(TAKES_MESSAGES)),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.x.ended_task, t.a.task_life(task) == LIFE.ENDED), rules(*TASK_ENDS)),
     ),
-    "task_port": (CHILD,),
+    "task_port": (CHILD, EXEC_IDENTITY),
     "flavour_port": (
         Reason(
             "the task is made in this step, without further ports",
@@ -975,12 +1030,17 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         ),
         Reason(
             "the kernel makes this further port of the task",
-            lambda t, task, kind: z3.And(task == t.target, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
+            lambda t, task, kind: z3.And(task == t.giver, t.made(t.a.flavour_port(task, kind)), t.a.object(t.a.flavour_port(task, kind)) == kind),
             gives_further_ports,
         ),
+        Reason(
+            "the exec's new task gets its identity, and loses the ports that lead to it",
+            lambda t, task, kind: z3.And(_of_exec(t, task), t.a.flavour_port(task, kind) == t.sorts.no_port),
+            rules(EXEC_RESUMED),
+        ),
     ),
-    "security": _token_given("security"),
-    "audit": _token_given("audit"),
+    "security": (*_token_given("security"), EXEC_IDENTITY),
+    "audit": (*_token_given("audit"), EXEC_IDENTITY),
     "wired": (CHILD,),
     "paged": (CHILD,),
     "suspend_count": (
@@ -1012,6 +1072,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             _sets_exceptions,
         ),
     ),
+    "set_by_root": (
+        CHILD,
+        Reason("the call sets this place of its target", _exception_place, _sets_exceptions),
+    ),
     "wait": (
         Reason(
             "the caller begins to wait, and is answered so",
@@ -1022,7 +1086,14 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING),
             lambda x: x.k.rule.resumes != "NOTHING",
         ),
-        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, t.a.wait(task) == WAIT.NOTHING), rules(TAKES_MESSAGES)),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.x.ended_task, t.a.wait(task) == WAIT.NOTHING), rules(*TASK_ENDS)),
+        Reason("the exec's new task is made", lambda t, task: z3.And(t.child(task), t.a.wait(task) == WAIT.BEGINNING), rules("execve")),
+        Reason("the caller's exec goes on", lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.EXECUTING), rules("execve")),
+        Reason(
+            "the exec's new task begins",
+            lambda t, task: z3.And(task == t.x.half_made, t.a.wait(task) == WAIT.NOTHING, z3.Not(t.a.alive(t.k.caller))),
+            rules(EXEC_RESUMED),
+        ),
     ),
     "waits_with": (_asked("waits_with", WAIT.SENDING, lambda t: t.k["message"], DELIVER, ANSWER),),
     "waits_at": (
@@ -1048,15 +1119,74 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             lambda t, task: z3.And(task == t.k.caller, t.a.wait(task) == WAIT.NOTHING, z3.Not(t.a.will_receive(task))),
             rules(RESUMED_SEND),
         ),
-        Reason("the call ends this task", lambda t, task: z3.And(task == t.target, z3.Not(t.a.will_receive(task))), rules(TAKES_MESSAGES)),
+        Reason("the call ends this task", lambda t, task: z3.And(task == t.x.ended_task, z3.Not(t.a.will_receive(task))), rules(*TASK_ENDS)),
     ),
     "will_wait": (_kept_for_later("will_wait", "receive_wait"),),
-    "waits_child": (_asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),),
+    "waits_child": (
+        _asked("waits_child", WAIT.CREATING, lambda t: t.k["child"], "host_security_create_task_token"),
+        _of_callers_exec("waits_child", lambda t: t.k["child"]),
+    ),
     "waits_security": (_asked("waits_security", WAIT.CREATING, lambda t: t.k["security_token"], "host_security_create_task_token"),),
     "waits_audit": (_asked("waits_audit", WAIT.CREATING, lambda t: t.k["audit_token"], "host_security_create_task_token"),),
     "waits_host": (
         Reason("the caller begins to wait", lambda t, task: t.begins_to_wait(task, WAIT.CREATING), rules("host_security_create_task_token")),
     ),
+    # the processes behind tasks
+    **dict.fromkeys(("pid", "original_parent", "audit_user", "session"), (CHILD,)),
+    **{field: (CHILD, EXEC_IDENTITY, *_id(field)) for field in sorted(set().union(*SETS_IDS.values()))},
+    "pid_version": (CHILD, EXEC_IDENTITY),
+    "has_changed_ids": (
+        CHILD,
+        EXEC_IDENTITY,
+        Reason("the process sets ids", lambda t, task: z3.And(task == t.k.caller, t.a.has_changed_ids(task)), rules(*SETS_IDS)),
+    ),
+    "process": (
+        CHILD,
+        Reason(
+            "the caller's exec switches its process, or ends its old task",
+            lambda t, task: z3.And(z3.Or(task == t.k.caller, task == t.x.half_made), t.a.process(task) != PROCESS.ZOMBIE),
+            rules(EXEC_RESUMED),
+        ),
+        Reason("the caller's process ends", lambda t, task: task == t.k.caller, rules("exit")),
+        Reason(
+            "a zombie is forgotten as its parent ends",
+            lambda t, task: z3.And(_is_callers_child(t, task), t.b.process(task) == PROCESS.ZOMBIE, t.a.process(task) == PROCESS.NO_PROCESS),
+            rules("exit"),
+        ),
+        Reason(
+            "its parent has waited for the zombie",
+            lambda t, task: z3.And(
+                task == t.k["ended"],
+                _is_callers_child(t, task),
+                t.b.process(task) == PROCESS.ZOMBIE,
+                t.a.process(task) == PROCESS.NO_PROCESS,
+            ),
+            rules("wait4", WAIT4_RESUMED),
+        ),
+    ),
+    "parent_pid": (
+        CHILD,
+        Reason("its parent ends", lambda t, task: z3.And(_is_callers_child(t, task), t.a.parent_pid(task) == FIRST_PID), rules("exit")),
+    ),
+    "is_orphan": (
+        CHILD,
+        Reason("its parent ends", lambda t, task: z3.And(_is_callers_child(t, task), t.a.is_orphan(task)), rules("exit")),
+    ),
+    "exit_status": (
+        Reason("the caller's process ends", lambda t, task: z3.And(task == t.k.caller, t.a.process(task) == PROCESS.ZOMBIE), rules("exit")),
+    ),
+    "exec_phase": (
+        _of_callers_exec("exec_phase", lambda t: z3.IntVal(1)),
+        Reason(
+            "the caller's exec goes on",
+            lambda t, task: z3.And(task == t.k.caller, t.a.exec_phase(task) == t.b.exec_phase(task) + 1),
+            rules(EXEC_RESUMED),
+        ),
+    ),
+    "waits_set_user": (_of_callers_exec("waits_set_user", lambda t: t.k["set_user"]),),
+    "waits_set_group": (_of_callers_exec("waits_set_group", lambda t: t.k["set_group"]),),
+    "waits_pid": (_asked("waits_pid", WAIT.FOR_CHILD, lambda t: t.k["pid"], "wait4"),),
+    "pid_versions": (Reason("a new image draws one", lambda t: t.a.pid_versions() == t.b.pid_versions() + 1, rules("fork", EXEC_RESUMED)),),
     # slots
     "kind": SLOTS,
     "port": SLOTS,
@@ -1107,7 +1237,12 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     ),
     "had": (
         Reason("the exception place's port dies", lambda t, s: z3.And(t.died(s), t.a.had(s) == t.b.port(s)), releases),
-        Reason("the task ends", lambda t, s: z3.And(_of_target(t, s), t.a.had(s) == t.sorts.no_port), rules(TAKES_MESSAGES)),
+        Reason("the task ends", lambda t, s: z3.And(_of_ended(t, s), t.a.had(s) == t.sorts.no_port), rules(*TASK_ENDS)),
+        Reason(
+            "the exec's new task gets its identity",
+            lambda t, s: z3.And(_place_in_exec(t, s), t.a.had(s) == t.sorts.no_port),
+            rules(EXEC_RESUMED),
+        ),
         Reason("the task is made in this step", lambda t, s: z3.And(t.S.is_place_slot(s), t.child(t.S.holder(s))), creates),
         Reason(
             "the call sets this place of its target",
@@ -1124,7 +1259,12 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "object": (Reason("the port is made in this step", _new_object_of_port, makes_ports),),
     "object_task": (
         Reason("the port is made in this step", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.k["child"]), creates),
-        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), gives_further_ports),
+        Reason(
+            "the port is made in this step for the exec's new task",
+            lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.x.half_made),
+            rules(EXEC_RESUMED),
+        ),
+        Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.giver), gives_further_ports),
     ),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (
@@ -1249,7 +1389,7 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     # memory
     "mapped": (
         CHILD,
-        Reason("the task ends", lambda t, task, i: z3.And(task == t.target, t.a.mapped(task, i) == t.sorts.no_object), rules(TAKES_MESSAGES)),
+        Reason("the task ends", lambda t, task, i: z3.And(task == t.x.ended_task, t.a.mapped(task, i) == t.sorts.no_object), rules(*TASK_ENDS)),
         _vm("vm_deallocate", lambda t: (t.target, t.k["address"])),
         _vm(PAGE_IN, lambda t: (t.k.caller, t.k["address"]), lambda t: t.k["deallocate"]),
         *PAGE_REASONS.values(),

@@ -32,7 +32,7 @@ def inheritance(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a, none = x.before, x.after, v.sorts.no_object
     theirs, child = b.mapped(x.parent, v.i), a.mapped(v.t, v.i)
     kind = b.inheritance(x.parent, v.i)
-    inherits = z3.And(x.new_task(v.t), x.k["inherit_memory"])
+    inherits = z3.And(x.new_task(v.t), x.inherits_memory)
     there = z3.And(inherits, theirs != none)
     yield "SHARE", forall([v.t, v.i], z3.Implies(z3.And(there, kind == INHERITANCE.INHERIT_SHARE), child == theirs))
     own = z3.And(child != none, z3.Not(b.object_made(child)), a.object_made(child), a.content(child) == b.content(theirs))
@@ -52,7 +52,7 @@ def empty_map(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """
     if x.creates:
         empty = x.after.mapped(v.t, v.i) == v.sorts.no_object
-        yield "empty", forall([v.t, v.i], z3.Implies(z3.And(x.new_task(v.t), z3.Not(x.k["inherit_memory"])), empty))
+        yield "empty", forall([v.t, v.i], z3.Implies(z3.And(x.new_task(v.t), z3.Not(x.inherits_memory)), empty))
 
 
 @step_property(110, "memory is its task's own")

@@ -8,15 +8,15 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Notification, Right
-from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, TAKES_MESSAGES, Touched, holds_resume, resumes_with_right
+from sendright.model.invariants.steps.locality import ALLOCATORS, ENTRY_CALLS, FIRES, Touched, holds_resume, resumes_with_right
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import COPY_IN, COPY_OUT, LOOK_AT_NAME, LOOKS
 from sendright.model.language.sorts import KIND, POSSIBLE, Term
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import SUSPENSION, Transition
+from sendright.model.language.transition import SUSPENSION, TASK_ENDS, Transition
 
 INSERTS, REGISTERS, RENAMES = "mach_port_insert_right", "mach_port_request_notification", "mach_port_rename"
-COUNTS_REFERENCES = (*LOOKS, *ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, TAKES_MESSAGES, *SUSPENSION)
+COUNTS_REFERENCES = (*LOOKS, *ENTRY_CALLS, *ALLOCATORS, COPY_IN, COPY_OUT, INSERTS, REGISTERS, RENAMES, FIRES, *TASK_ENDS, *SUSPENSION)
 """The rules that add, take or move user references."""
 MOVES_MEMBERS = ("mach_port_move_member", "mach_port_insert_member", "mach_port_extract_member")
 
@@ -90,8 +90,8 @@ class References:
                 return here(t.names()[0], z3.If(counted, self.changed_by(slot, k["delta"]), once))
             case "mach_port_destruct":
                 return here(t.names()[0], self.changed_by(slot, k["srdelta"]))
-            case "task_terminate":
-                return z3.If(t.S.space(slot) == t.target, 0, urefs)
+            case _ if t.x.ends_task:
+                return z3.If(t.S.space(slot) == t.x.ended_task, 0, urefs)
             case "copy in a right":
                 moves = z3.Or(k["disposition"] == Disposition.MOVE_SEND, k["disposition"] == Disposition.MOVE_SEND_ONCE)
                 seen = k.dead_urefs(slot)

@@ -7,22 +7,21 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Disposition, PortObject
+from sendright.mach.abi.rights import Disposition, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
+from sendright.model.invariants.steps.processes import given_by_pid
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
     CREATION_RESUMED,
+    EXEC_RESUMED,
     TAKE,
 )
-from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import (
-    MAKERS,
-    Transition,
-)
+from sendright.model.language.transition import BY_PID, MAKERS, SETS_IDS, Transition
 
 
 @step_property(2, "dead ports stay dead", of_whole_calls=True)
@@ -51,8 +50,8 @@ def pegged_references_stay(v: Variables, x: Transition) -> Iterator[tuple[str, T
     elif x.rule in ("mach_port_mod_refs", "mach_port_destruct"):
         delta = k["delta"] if x.rule == "mach_port_mod_refs" else k["srdelta"]
         given_up = z3.And(slot == k.slot(k["name"], k.task_behind(k["task"])), delta == -k.urefs_max)
-    elif x.rule == "task_terminate":
-        given_up = v.t == k.task_behind(k["task"])
+    elif x.ends_task:
+        given_up = v.t == x.ended_task
     elif x.rule == "task_resume" and x.case.code is k.profile.resume_at_zero_code:
         given_up = z3.And(holds_resume(x, b, slot), b.suspend_count(k.task_behind(k["task"])) == 0)
 
@@ -120,7 +119,7 @@ def make_send_count(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "mach_port_set_mscount":
         set_ = z3.And(x.named_receive(v.p), a.mscount(v.p) == x.k["mscount"])
         yield "set for the port that is named", forall([v.p], z3.Implies(both, z3.Or(rise == 0, set_)))
-    elif x.rule in MAKERS:
+    elif x.rule in MAKERS and not x.ends_task:
         yield "by what the kernel makes", forall([v.p], z3.Implies(both, z3.And(rise >= 0, rise <= 2)))
     else:
         yield "else not at all", forall([v.p], z3.Implies(z3.And(both, z3.Not(moved)), rise == 0))
@@ -133,9 +132,10 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     That is: the port was just made. Or the caller, or a task whose port the caller holds, had the right or a
     registration of it. Or it is the host port, or a ledger that such a task draws on, which the kernel gives out. Or it
     is one of the host's special ports, and the caller holds the privileged host port. Or it is a further port of a
-    task, of which the caller has a port. A send-once right that is given
-    up goes to its port, and a receive right that would die to the port-destroyed requester. A stopped creation has
-    found the child's host port in one of these ways, and gives it and the child's port when it goes on.
+    task, of which the caller has a port. Or the caller may get it by the pid of the task's process (step invariant
+    223); or it is the privileged host port, for a process that becomes root. A send-once right that is given up goes to
+    its port, and a receive right that would die to the port-destroyed requester. A stopped creation has found the
+    child's host port in one of these ways, and gives it and the child's port when it goes on.
     """
     b, a, S = x.before, x.after, v.S
     gained, port = x.gained(v.s), a.port(v.s)
@@ -154,12 +154,18 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
-    if gives_further_ports(x):
+    if gives_further_ports(x) and x.rule not in BY_PID:
         task = b.object_task(port)
         further = z3.Or(*[z3.And(given, port == b.flavour_port(task, OBJECT.of(kind))) for kind, given in given_further_ports(x).items()])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
+    if x.rule in SETS_IDS:
+        given = z3.Or(given, z3.And(port == v.sorts.host_priv_port, a.effective_user(x.k.caller) == 0))
+    given = z3.Or(given, given_by_pid(x, port))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
+    if x.rule in ("fork", EXEC_RESUMED):
+        root = z3.And(a.process(S.holder(v.s)) != PROCESS.NO_PROCESS, a.effective_user(S.holder(v.s)) == 0)
+        given = z3.Or(given, z3.And(v.s == S.place_slot(S.holder(v.s), PLACE.of(Place.HOST)), root, port == v.sorts.host_priv_port))
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))
     saved = z3.And(S.is_limbo_slot(v.s), S.rescued(v.s) == port)
     sent_home = z3.And(S.is_body_slot(v.s), a.from_kernel(S.carrying(v.s)), b.kind(S.limbo_slot(port)) == KIND.RECEIVE)
@@ -257,8 +263,8 @@ def guards_hold(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         told = z3.And(x.named_receive(v.p), b.context(v.p) == 0)
     elif x.rule == COPY_IN:
         told = z3.And(k["disposition"] == Disposition.MOVE_RECEIVE, b.receiver(v.p) == k.slot(k["name"], k["space"]))
-    elif x.rule == "task_terminate":
-        told = v.S.space(b.receiver(v.p)) == k.task_behind(k["task"])
+    elif x.ends_task:
+        told = v.S.space(b.receiver(v.p)) == x.ended_task
     guarded = z3.And(b.active(v.p), b.is_guarded(v.p))
     yield "who ends it", forall([v.p], z3.Implies(guarded, z3.Or(z3.And(a.active(v.p), same), told)))
     new = z3.And(b.active(v.p), z3.Not(b.is_guarded(v.p)), a.is_guarded(v.p))

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import HostPort, Place, PortObject
+from sendright.mach.abi.rights import REGISTERED_PLACES, HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.invariants.steps.locality import gives_resume_port, resume_port
+from sendright.model.language.actions import is_kernel_objects
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     CREATION_RESUMED,
+    EXEC_RESUMED,
     RESUMED_RECEIVE,
     SETTING_RESUMED,
     SUSPENSIONS_END,
@@ -31,7 +33,9 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A new task's space is empty. Its self place holds its own port, its ledger places the ledgers that it draws on,
     the others what its parent's hold.
 
-    If the call sets the child's host port, that is one of the host's two.
+    If the call sets the child's host port, that is one of the host's two. So is the host port of a new process's task.
+    A task of XNU 11417 doesn't inherit its ports for debugging and for resources, nor a right to a kernel object's
+    port where calls report such rights as null.
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
@@ -43,16 +47,21 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
         if place not in x.k.profile.places:
             right = a.empty(slot)
-        elif place is Place.HOST and x.grants_host:
+        elif place is Place.HOST and (x.grants_host or x.rule == "fork"):
             kinds = [z3.And(a.kind(slot) == KIND.SEND, a.object(a.port(slot)) == OBJECT.of(kind)) for kind in (PortObject.HOST, PortObject.HOST_PRIV)]
             right = z3.Or(*kinds)
         elif place in own:
             right = z3.And(a.kind(slot) == KIND.SEND, a.port(slot) == own[place])
+        elif place in (Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY):
+            right = a.empty(slot)
         else:
             right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
+            if x.k.profile.kernel_ports_kept_as_null and place not in (Place.HOST, *REGISTERED_PLACES):
+                right = z3.If(is_kernel_objects(b, source), a.empty(slot), right)
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
-        names, places = ("exception_behaviour", "exception_flavour"), [PLACE.of(place) for place in x.k.profile.exception_places]
+        names = ["exception_behaviour", "exception_flavour", *(["set_by_root"] if x.k.profile.has_processes else [])]
+        places = [PLACE.of(place) for place in x.k.profile.exception_places]
         same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in names for place in places]
         yield "its behaviours and flavours", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*same)))
     yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
@@ -67,7 +76,7 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     """If a call fails, it makes no task and no port. (Where suspensions are held by rights to resume ports, a caller of
     task_suspend without room for such a right has made the port.)
     """
-    if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops:
+    if x.case.code not in (None, ReturnCode.KERN_SUCCESS) and not x.stops and x.rule != EXEC_RESUMED:
         yield "no task", forall([v.t], z3.Not(x.new_task(v.t)))
         made = z3.And(x.before.port_life(v.p) == LIFE.UNBORN, x.after.port_life(v.p) != LIFE.UNBORN)
         own = z3.BoolVal(False)
@@ -78,7 +87,8 @@ def no_task_on_failure(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
 
 @step_property(41, "a terminated task never lives again", of_whole_calls=True)
 def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A terminated task stays terminated, no task becomes unmade, and only the task that task_terminate names ends.
+    """A terminated task stays terminated, no task becomes unmade, and only these tasks end: one that task_terminate
+    names, the caller of exit, and the old task of an exec.
 
     Only task_suspend and task_resume on a task change its suspend count, by one. Where suspensions are held by rights
     to resume ports, they all end when the last right to the task's port has gone, and only then.
@@ -87,10 +97,9 @@ def no_reactivation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     yield "ended tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ENDED, a(v.t) == LIFE.ENDED))
     yield "live tasks", forall([v.t], z3.Implies(b(v.t) == LIFE.ALIVE, a(v.t) != LIFE.UNBORN))
     ended = z3.BoolVal(False)
-    if x.rule == "task_terminate" and x.case.code is ReturnCode.KERN_SUCCESS:
-        target = x.k.task_behind(x.k["task"])
-        ended = v.t == target
-        yield "the one that was named", a(target) == LIFE.ENDED
+    if x.ends_task:
+        ended = v.t == x.ended_task
+        yield "the one that was named", a(x.ended_task) == LIFE.ENDED
     yield "no other", forall([v.t], z3.Implies(z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ENDED), ended))
     rise = x.after.suspend_count(v.t) - x.before.suspend_count(v.t)
     lives = z3.And(b(v.t) == LIFE.ALIVE, a(v.t) == LIFE.ALIVE)
@@ -209,14 +218,19 @@ def named_task_and_place(v: Variables, x: Transition) -> Iterator[tuple[str, Ter
 
 @step_property(124, "a task waits in its own call")
 def own_call(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Only a task's own call makes it begin to wait or go on; its end also ends the wait.
+    """Only a task's own call makes it begin to wait or go on; its end also ends the wait. The new task of an exec waits
+    from its first moment, until its exec is over.
 
     A call that stops waits for its second step, and takes that once.
     """
     b, a = x.before, x.after
     its_own = z3.Or(v.t == x.k.caller, z3.Not(a.alive(v.t)))
+    if x.rule == "execve":
+        its_own = z3.Or(its_own, z3.And(x.new_task(v.t), a.wait(v.t) == WAIT.BEGINNING))
+    elif x.rule == EXEC_RESUMED and x.ends_task:
+        its_own = z3.Or(its_own, z3.And(v.t == x.half_made, a.wait(v.t) == WAIT.NOTHING))
     yield "whose it is", forall([v.t], z3.Implies(a.wait(v.t) != b.wait(v.t), its_own))
     if x.stops:
         yield "it stops", a.wait(x.k.caller) == x.stopped_in
-    elif x.k.rule.resumes != "NOTHING" and x.case.code not in IN_PROGRESS:
+    elif x.k.rule.resumes != "NOTHING" and x.case.code not in (*IN_PROGRESS, None):
         yield "it goes on", a.wait(x.k.caller) == WAIT.NOTHING

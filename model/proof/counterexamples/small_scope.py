@@ -20,7 +20,7 @@ from sendright.model.language.state import FIELDS, Field, State, sort_named
 
 _SORTS = ("Task", "Port", "Name", "Message", "Object", "SecurityToken", "AuditToken", "Layout", "Slot")
 _NAMED = ("host_port", "host_priv_port", "first_task", "second_task")
-_COUNTS = ("parts_of", "rights_of", "pages_of", "number_of")
+_FUNCTIONS = ("parts_of", "rights_of", "pages_of", "number_of", "security_token_of", "audit_token_of")
 
 
 class SmallScope:
@@ -42,7 +42,7 @@ class SmallScope:
                 self._declared[member.decl().get_id()] = _constant(there)
         for name in _NAMED:
             self._declared[getattr(UNBOUNDED, name).decl().get_id()] = _constant(getattr(self.sorts, name))
-        for name in _COUNTS:
+        for name in _FUNCTIONS:
             self._declared[getattr(UNBOUNDED, name).get_id()] = getattr(self.sorts, name)
         slot, there = UNBOUNDED.Slot, self.sorts.Slot
         for index in range(slot.num_constructors()):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.kernel import Actor, Machine
 from support.places import ROOT
+from support.processes import executed, forked, process_of
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Inheritance, Notification, PortObject, Right
@@ -92,6 +93,32 @@ def resume(acts: bool) -> Told:
     return receiver.shown.suspend_count
 
 
+def process(acts: bool) -> Told:
+    """The sender, which is root's process, becomes one of the receiver's user."""
+    sender, receiver = (machine := Machine(XNU)).root, machine.booted(1)
+    if acts:
+        sender.does("setuid", uid=501)
+    own = receiver.does("mach_task_self")
+    return receiver.result("task_name_for_pid", target_tport=own, pid=1).code
+
+
+def images(acts: bool) -> Told:
+    """The sender, another user's process, forks before the receiver executes an image."""
+    sender, receiver = (machine := Machine(XNU)).root, machine.booted(1)
+    if acts:
+        sender.does("fork")
+    return process_of(executed(receiver)).pid_version
+
+
+def parent(acts: bool) -> Told:
+    """The sender, a child of the receiver's, ends."""
+    receiver = Machine(XNU).root
+    sender = forked(receiver)
+    if acts:
+        sender.does("exit", status=7)
+    return receiver.result("wait4", no_hang=True).outputs
+
+
 def memory(acts: bool) -> Told:
     sender = Machine().root
     page = sender.does("vm_allocate", address=0, anywhere=True)
@@ -143,7 +170,8 @@ def shortage(acts: bool) -> Told:
 
 
 WITNESSES: dict[str, Callable[[bool], Told]] = {
-    each.__name__: each for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, shortage)
+    each.__name__: each
+    for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, process, images, parent, shortage)
 }
 
 

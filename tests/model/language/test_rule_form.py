@@ -19,7 +19,7 @@ from sendright.model.language.sorts import UNBOUNDED, Term
 from sendright.model.proof.any_state import ANY_STATE, held_by_any_state
 from sendright.model.proof.solver.instantiate import Proof, follows_from_nothing
 
-FILES = sorted(Path(calls.__file__).parent.glob("*.py"))
+FILES = sorted(Path(calls.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -131,7 +131,7 @@ def test_who_is_controlled_cannot_be_trusted(two: tuple[Machine, Actor, Actor]) 
 
 def test_a_task_port_that_stays_is_not_sent() -> None:
     """Task 1 can send to the bootstrap task, but not its own port; put there by who has both it can be."""
-    staying = msgspec.structs.replace(XNU, task_ports_stay=True)
+    staying = msgspec.structs.replace(XNU, task_ports_stay=True, processes=0)
     root = Machine(staying).root
     theirs, port = 1 + len(XNU.bootstrap_names), root.port()
     assert root.does("mach_port_insert_right", task=theirs, name=XNU.chosen_name(9), poly=port, disposition=Disposition.MAKE_SEND) == {}

@@ -1,0 +1,1 @@
+"""The system calls and traps of processes (``bsd/kern``)."""

@@ -1,0 +1,123 @@
+"""Processes: who they are, and how they begin and end. (System calls and traps of XNU; no other profile has them.)"""
+
+from __future__ import annotations
+
+from sendright.mach.abi.rights import PortObject
+from sendright.mach.signatures.signature import Argument, Output, Signature
+from sendright.mach.signatures.signature import ArgumentType as T
+from sendright.mach.signatures.signature import OutputType as O
+
+_NO_USER = 0xFFFFFFFF
+_STAYS = "; -1: it stays as it is"
+
+
+def _system_call(
+    name: str, about: str, *arguments: Argument, outputs: tuple[Output, ...] = (), creates_task: bool = False, in_steps: bool = False
+) -> Signature:
+    """A call of the process that makes it."""
+    return Signature(
+        name=name,
+        about=about,
+        arguments=arguments,
+        outputs=outputs,
+        creates_task=creates_task,
+        in_steps=in_steps,
+        of_processes=True,
+        section="bsd/kern/syscalls.master",
+    )
+
+
+CREDENTIALS = (
+    _system_call(
+        "issetugid",
+        "Say whether the caller's ids have changed since its image began, or its image changed them.",
+        outputs=(Output("changed", O.WORD, "1 or 0"),),
+    ),
+    _system_call("setuid", "Set the caller's effective user id; root sets all three user ids.", Argument("uid", T.USER, "the user")),
+    _system_call("seteuid", "Set the caller's effective user id.", Argument("euid", T.USER, "the user")),
+    _system_call(
+        "setreuid",
+        "Set the caller's real and effective user ids.",
+        Argument("ruid", T.USER, f"the real user{_STAYS}", default=_NO_USER),
+        Argument("euid", T.USER, f"the effective user{_STAYS}", default=_NO_USER),
+    ),
+    _system_call("setgid", "Set the caller's effective group id; root sets all three group ids.", Argument("gid", T.GROUP, "the group")),
+    _system_call("setegid", "Set the caller's effective group id.", Argument("egid", T.GROUP, "the group")),
+    _system_call(
+        "setregid",
+        "Set the caller's real and effective group ids.",
+        Argument("rgid", T.GROUP, f"the real group{_STAYS}", default=_NO_USER),
+        Argument("egid", T.GROUP, f"the effective group{_STAYS}", default=_NO_USER),
+    ),
+    Signature(
+        name="pid_for_task",
+        about="Say which process is behind a task.",
+        arguments=(Argument("task", T.NAME, "the task, by a send right of the caller's to one of its ports"),),
+        outputs=(Output("pid", O.PID, "the process id"),),
+        of_processes=True,
+        section="mach/mach_traps.h",
+    ),
+)
+"""What a process is, and who."""
+
+
+_PID = Argument("pid", T.PID, "the process")
+_OWN_TASK = Argument("target_tport", T.NAME, "a send right of the caller's to any task's port")
+
+
+LIVES = (
+    _system_call(
+        "fork",
+        "Create a process that is like the caller, with a task of its own.",
+        outputs=(Output("pid", O.PID, "the new process"),),
+        creates_task=True,
+    ),
+    _system_call(
+        "execve",
+        "Replace the caller's image: its process goes on in a new task.",
+        Argument("set_user", T.USER, "the owner of the image, if it is a set-user-id image; -1: it isn't one", default=_NO_USER),
+        Argument("set_group", T.GROUP, "the group of the image, if it is a set-group-id image; -1: it isn't one", default=_NO_USER),
+        creates_task=True,
+        in_steps=True,
+    ),
+    _system_call("exit", "End the calling process and its task.", Argument("status", T.STATUS, "what its parent will read of it", default=0)),
+    _system_call(
+        "wait4",
+        "Wait until a child of the caller has ended, and forget it.",
+        Argument("pid", T.PID, "the child; -1: any", default=-1),
+        Argument("no_hang", T.BOOLEAN, "WNOHANG: whether to return at once if no child has ended", default=False),
+        outputs=(
+            Output("child", O.PID, "the child that has ended; 0: none has yet"),
+            Output("status", O.WORD, "256 times the last 8 bits of what it gave to exit"),
+        ),
+    ),
+)
+"""How processes begin and end."""
+
+
+def _for_pid(name: str, port: str) -> Signature:
+    return Signature(
+        name=name,
+        about=f"Get a send right to the {port} port of a process's task.",
+        arguments=(_OWN_TASK, _PID),
+        outputs=(Output("port", O.PORT, "the right"),),
+        of_processes=True,
+        section="bsd/kern/syscalls.master" if name in ("task_inspect_for_pid", "task_read_for_pid") else "mach/mach_traps.h",
+    )
+
+
+BY_PID = (
+    _for_pid("task_for_pid", "control"),
+    _for_pid("task_name_for_pid", "name"),
+    _for_pid("task_inspect_for_pid", "inspect"),
+    _for_pid("task_read_for_pid", "read"),
+)
+"""Tasks by the ids of their processes."""
+FLAVOURS_BY_PID: dict[str, PortObject] = {
+    "task_name_for_pid": PortObject.TASK_NAME,
+    "task_inspect_for_pid": PortObject.TASK_INSPECT,
+    "task_read_for_pid": PortObject.TASK_READ,
+}
+"""Those of them that give a right to a further port of the task, with what it is."""
+
+PROCESS_CALLS = frozenset(signature.name for signature in (*CREDENTIALS, *LIVES, *BY_PID))

@@ -1,0 +1,131 @@
+"""The process behind each task of a trace, by the calls alone, for any kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
+from sendright.mach.abi.tokens import UNSET
+from sendright.mach.state.boot import FIRST_PID_VERSION
+from sendright.mach.state.process import Process
+from sendright.mach.state.snapshot import Snapshot
+from sendright.mach.state.trace import Step
+
+NEW_IMAGE, SWITCHED, DONE = 2, 3, 4
+"""Of an exec: the phases after which the new task has its ids, its pid denotes it, and the old task has ended."""
+
+
+class Exec(NamedTuple):
+    """An exec that is under way."""
+
+    new: int
+    """The new task."""
+    phases: int
+    """How many phases are over."""
+    set_user: int
+    set_group: int
+
+
+class ProcessHistory:
+    """The processes between two steps of a trace. Of each it knows its ids, its pid and which task the pid denotes."""
+
+    def __init__(self, initial: Snapshot) -> None:
+        self.behind: dict[int, Process] = {number: task.process for number, task in initial.tasks.items() if task.process is not None}
+        """Task -> the process behind it."""
+        self.execs: dict[int, Exec] = {
+            number: Exec(task.waiting.child, task.waiting.phase, task.waiting.set_user, task.waiting.set_group)
+            for number, task in initial.tasks.items()
+            if task.waiting is not None and task.waiting.phase and task.waiting.child is not None
+        }
+        """Task -> its exec that is under way."""
+        self._next_version = max([FIRST_PID_VERSION, *(process.pid_version + 1 for process in self.behind.values())])
+
+    def task_of(self, pid: object) -> int:
+        """The task that the pid denotes; -1: none."""
+        return next((task for task, process in self.behind.items() if process.pid == pid and not process.is_shadow), -1)
+
+    def changed_by(self, step: Step) -> Mapping[int, Process | None]:
+        """The tasks whose processes ``step`` changes, with what they are then; None: the task has none any more."""
+        own = self.behind.get(step.task)
+        if own is None or step.code not in (ReturnCode.KERN_SUCCESS, *IN_PROGRESS):
+            return {}
+        if step.call == "execve":
+            begun = self._exec_of(step)
+            return {} if begun is None else self._executed(step, begun, own)
+        if step.code != ReturnCode.KERN_SUCCESS:
+            return {}
+        if step.call == "fork" and step.created_task is not None:
+            child = replace(own, pid=step.outputs.get("pid", -1), pid_version=self._next_version, parent=own.pid, original_parent=own.pid)
+            return {step.created_task: child}
+        if step.call == "exit":
+            return {step.task: None}
+        changed = _with_ids(own, step)
+        return {} if changed == own else {step.task: changed}
+
+    def advance(self, step: Step) -> None:
+        """Advance to the state after ``step``."""
+        begun = self._exec_of(step) if step.call == "execve" else None
+        for task, process in self.changed_by(step).items():
+            if process is None:
+                self.behind.pop(task, None)
+            else:
+                self.behind[task] = process
+                self._next_version = max(self._next_version, process.pid_version + 1)
+        if begun is not None and step.code in IN_PROGRESS:
+            self.execs[step.task] = begun._replace(phases=begun.phases + 1)
+        elif begun is not None:
+            self.execs.pop(step.task, None)
+
+    def _exec_of(self, step: Step) -> Exec | None:
+        """The exec that the step begins or goes on with."""
+        if step.resume:
+            return self.execs.get(step.task)
+        given = step.arguments
+        return None if step.created_task is None else Exec(step.created_task, 0, given.get("set_user", UNSET), given.get("set_group", UNSET))
+
+    def _executed(self, step: Step, begun: Exec, old: Process) -> dict[int, Process | None]:
+        """What the phases of an exec that the step does make of the old and the new task."""
+        over, last = begun.phases, begun.phases + 1 if step.code in IN_PROGRESS else DONE
+        process = self.behind.get(begun.new, replace(old, is_shadow=True, has_begun=False))
+        if over < NEW_IMAGE <= last:
+            process = _with_image(process, begun, self._next_version)
+        if over < SWITCHED <= last:
+            process = replace(process, is_shadow=False)
+            old = replace(old, is_shadow=True)
+        if last < DONE:
+            return {step.task: old, begun.new: process}
+        return {step.task: None, begun.new: replace(process, has_begun=True)}
+
+
+_SETTERS = {
+    call: kind for kind, calls in (("user", ("setuid", "seteuid", "setreuid")), ("group", ("setgid", "setegid", "setregid"))) for call in calls
+}
+"""Call -> the kind of ids that it sets."""
+
+
+def _with_ids(own: Process, step: Step) -> Process:
+    """``own`` after a call that sets ids, and that succeeded; any other call changes nothing. (The member and the mark
+    don't show in a token, so they aren't tracked.)
+    """
+    given = list(step.arguments.values())
+    kind = _SETTERS.get(step.call)
+    if kind is None or not all(isinstance(each, int) for each in given):
+        return own
+    real, effective, saved = f"real_{kind}", f"effective_{kind}", f"saved_{kind}"
+    if step.call in ("seteuid", "setegid"):
+        return replace(own, **{effective: given[0]})
+    if step.call in ("setuid", "setgid"):
+        return replace(own, **dict.fromkeys((real, effective, saved) if own.effective_user == 0 else (effective,), given[0]))
+    now = {which: getattr(own, which) if value == UNSET else value for which, value in zip((real, effective), given, strict=True)}
+    stays = getattr(own, saved) in (given if kind == "user" else [each for each in given if each != UNSET])
+    return replace(own, **now, **({} if stays else {saved: now[effective]}))
+
+
+def _with_image(process: Process, begun: Exec, version: int) -> Process:
+    """The process of an exec with the ids that its image gives it."""
+    user = process.effective_user if begun.set_user == UNSET else begun.set_user
+    group = process.effective_group if begun.set_group == UNSET else begun.set_group
+    return replace(process, effective_user=user, saved_user=user, effective_group=group, saved_group=group, pid_version=version)

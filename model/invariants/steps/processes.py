@@ -1,0 +1,281 @@
+"""Step properties of processes: who may change ids, and to what; pids; and whose ports a task gets by a pid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.tokens import UNSET
+from sendright.mach.state.process import FIRST_PID, NO_MEMBER
+from sendright.model.language.invariant import Variables
+from sendright.model.language.rule import EXEC_RESUMED, WAIT4_RESUMED
+from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, Term
+from sendright.model.language.step_property import forall, step_property
+from sendright.model.language.transition import BY_PID, SETS_IDS, Transition
+
+_OF = ("user", "group")
+_WHICH = ("real", "effective", "saved")
+_ASKED = {
+    "setuid": {"uid": "effective_user"},
+    "seteuid": {"euid": "effective_user"},
+    "setreuid": {"ruid": "real_user", "euid": "effective_user"},
+    "setgid": {"gid": "effective_group"},
+    "setegid": {"egid": "effective_group"},
+    "setregid": {"rgid": "real_group", "egid": "effective_group"},
+}
+"""Of the calls that set ids: for each argument the id that it is for."""
+_KEEPS_NOTHING = ("setreuid", "setregid")
+"""The calls whose argument -1 sets nothing, and that may set the saved id."""
+
+
+def _goes_on(x: Transition, task: Term) -> Term:
+    """The task lives, and a process is behind it before and after the step."""
+    b, a = x.before, x.after
+    return z3.And(b.alive(task), a.alive(task), *[s.process(task) != PROCESS.NO_PROCESS for s in (b, a)])
+
+
+@step_property(220, "a process becomes only who it may become")
+def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A user or group id of a process changes only by a call of its own that sets ids, or an exec. A process that isn't
+    root gets no user and no group that wasn't among its real, effective and saved ones. When an id changes, the process
+    is marked.
+
+    The call sets what its arguments say. With setuid and setgid root gives up all its three users or groups. Other
+    calls leave a saved id as it is, or (setreuid and setregid) make it the effective one.
+    """
+    b, a, k = x.before, x.after, x.k
+    if not k.profile.has_processes:
+        return
+    root = b.effective_user(v.t) == 0
+    changes = []
+    for of in _OF:
+        own = [b.fields[f"{which}_{of}"](v.t) for which in _WHICH]
+        for which in _WHICH:
+            now, was = a.fields[f"{which}_{of}"](v.t), b.fields[f"{which}_{of}"](v.t)
+            changes.append(now != was)
+            may = z3.And(v.t == k.caller, x.rule in SETS_IDS, z3.Or(root, *[now == each for each in own]))
+            if x.rule == EXEC_RESUMED and which != "real":
+                may = z3.And(_gets_identity(x, v.t), now == _of_image(x, of))
+            yield f"the {which} {of}", forall([v.t], z3.Implies(z3.And(_goes_on(x, v.t), now != was), may))
+    goes_on = z3.And(_goes_on(x, v.t), z3.Not(_gets_identity(x, v.t)))
+    yield "the mark", forall([v.t], z3.Implies(z3.And(goes_on, z3.Or(*changes)), a.has_changed_ids(v.t)))
+    yield "the mark stays", forall([v.t], z3.Implies(z3.And(goes_on, b.has_changed_ids(v.t)), a.has_changed_ids(v.t)))
+    if x.rule == EXEC_RESUMED:
+        yield from _what_an_exec_gives(x)
+    if x.rule in SETS_IDS and x.case.code is ReturnCode.KERN_SUCCESS:
+        yield from _what_is_asked(x)
+
+
+def _gets_identity(x: Transition, task: Term) -> Term:
+    """The task is the new one of the caller's exec, and gets its identity in this step."""
+    if x.rule != EXEC_RESUMED:
+        return z3.BoolVal(False)
+    return z3.And(task == x.half_made, x.before.exec_phase(x.k.caller) == 1)
+
+
+def _of_image(x: Transition, of: str) -> Term:
+    """The effective id that the image of the caller's exec gives: that of its owner or its group, if it has a set-id
+    bit, else the one that the process has.
+    """
+    b = x.before
+    own = b.fields[f"waits_set_{of}"](x.k.caller)
+    return z3.If(own == UNSET, b.fields[f"effective_{of}"](x.half_made), own)
+
+
+def _what_an_exec_gives(x: Transition) -> Iterator[tuple[str, Term]]:
+    """The new task's process has the effective and saved ids that its image gives it. It is marked exactly if that
+    changes an effective id.
+    """
+    b, a, new = x.before, x.after, x.half_made
+    gets = _gets_identity(x, new)
+    for of in _OF:
+        ids = [a.fields[f"{which}_{of}"](new) == _of_image(x, of) for which in ("effective", "saved")]
+        yield f"the {of} of its image", z3.Implies(gets, z3.And(*ids))
+    changes = z3.Or(*[_of_image(x, of) != b.fields[f"effective_{of}"](new) for of in _OF])
+    yield "the mark of its image", z3.Implies(gets, a.has_changed_ids(new) == changes)
+
+
+def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
+    b, a, k, caller = x.before, x.after, x.k, x.k.caller
+    of = next(each for each in _OF if f"effective_{each}" in SETS_IDS[x.rule])
+    ids = {which: (b.fields[f"{which}_{of}"](caller), a.fields[f"{which}_{of}"](caller)) for which in _WHICH}
+    asked = {field: k[argument] for argument, field in _ASKED[x.rule].items()}
+    for which, (was, now) in ids.items():
+        if f"{which}_{of}" in asked:
+            value = asked[f"{which}_{of}"]
+            yield f"the {which} {of} of the argument", now == (z3.If(value == UNSET, was, value) if x.rule in _KEEPS_NOTHING else value)
+    saved, effective = ids["saved"], ids["effective"]
+    if x.rule in _KEEPS_NOTHING:
+        kept = z3.Or(*[z3.And(saved[0] == value, z3.Or(of == "user", value != UNSET)) for value in asked.values()])
+        yield f"the saved {of}", saved[1] == z3.If(kept, saved[0], effective[1])
+        return
+    for which in _WHICH:
+        if f"{which}_{of}" not in asked:
+            was, now = ids[which]
+            whole = z3.And(b.effective_user(caller) == 0, x.rule in ("setuid", "setgid"))
+            yield f"the {which} {of} of root", now == z3.If(whole, effective[1], was)
+
+
+@step_property(221, "by whose groups a process is a member follows from its ids")
+def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """With setuid the process becomes a member of the new user's groups, unless it has opted out. It opts out when its
+    effective group changes, and with a set-id image of an owner. A process that has opted out stays so.
+    """
+    b, a, k = x.before, x.after, x.k
+    if not k.profile.has_processes:
+        return
+    was, now, goes_on = b.member_user(v.t), a.member_user(v.t), _goes_on(x, v.t)
+    same_group = a.effective_group(v.t) == b.effective_group(v.t)
+    out = z3.Or(was == NO_MEMBER, z3.And(v.t == k.caller, z3.Not(same_group)))
+    if x.rule == EXEC_RESUMED:
+        owned = z3.And(b.waits_set_user(k.caller) != UNSET, a.has_changed_ids(v.t))
+        out = z3.Or(was == NO_MEMBER, z3.And(_gets_identity(x, v.t), z3.Or(z3.Not(same_group), owned)))
+    sets = x.rule == "setuid" and x.case.code is ReturnCode.KERN_SUCCESS
+    stays = z3.If(v.t == k.caller, k["uid"], was) if sets else was
+    yield "the user", forall([v.t], z3.Implies(goes_on, now == z3.If(out, NO_MEMBER, stays)))
+
+
+@step_property(222, "who a process is stays")
+def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A process keeps its pid, its original parent, its audit user and its audit session. A pid version is drawn from
+    the counter, which only rises.
+    """
+    b, a = x.before, x.after
+    if not x.k.profile.has_processes:
+        return
+    goes_on = _goes_on(x, v.t)
+    for name in ("pid", "original_parent", "audit_user", "session"):
+        yield name.replace("_", " "), forall([v.t], z3.Implies(goes_on, a.fields[name](v.t) == b.fields[name](v.t)))
+    drawn = z3.And(b.pid_versions() <= a.pid_version(v.t), a.pid_version(v.t) < a.pid_versions())
+    same = a.pid_version(v.t) == b.pid_version(v.t)
+    yield "pid version", forall([v.t], z3.Implies(goes_on, z3.Or(same, drawn)))
+    if x.creates and x.rule in ("fork", "execve"):
+        new = drawn if x.rule == "fork" else z3.And(a.pid_version(v.t) == b.pid_version(x.k.caller), a.process(v.t) == PROCESS.SHADOW)
+        yield "a new task's pid version", forall([v.t], z3.Implies(x.new_task(v.t), new))
+    yield "the counter", a.pid_versions() >= b.pid_versions()
+
+
+@step_property(225, "a set-id image begins out of others' reach")
+def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """When the new task of an exec gets other effective ids, its port is a new one, to which only its own right leads.
+    No exception of it goes to a port that root hasn't set. When the exec is over, the old task's port is dead, so
+    every right to it is dead.
+    """
+    if x.rule != EXEC_RESUMED:
+        return
+    b, a, S, new, old = x.before, x.after, v.S, x.half_made, x.k.caller
+    rises = z3.And(_gets_identity(x, new), z3.Or(*[a.fields[f"effective_{of}"](new) != b.fields[f"effective_{of}"](new) for of in _OF]))
+    own = S.place_slot(new, PLACE.of(Place.KERNEL))
+    yield "a new port", z3.Implies(rises, b.port_life(a.task_port(new)) == LIFE.UNBORN)
+    reached = z3.And(rises, a.sends(v.s), a.port(v.s) == a.task_port(new))
+    yield "whose port it is", forall([v.s], z3.Implies(reached, v.s == own))
+    for place in x.k.profile.exception_places:
+        slot = S.place_slot(new, PLACE.of(place))
+        kept = z3.Or(a.empty(slot), z3.And(b.set_by_root(new, PLACE.of(place)), a.set_by_root(new, PLACE.of(place))))
+        yield f"its port of {place.name}", z3.Implies(rises, kept)
+    if x.ends_task:
+        yield "the old port", a.port_life(b.task_port(old)) == LIFE.ENDED
+
+
+@step_property(226, "a process has a parent, which learns how it ended")
+def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """A process that fork makes has a pid that no process had, which fork returns. The caller is its parent and its
+    original parent. No right leads to its task's port but its own.
+
+    When a process ends, its children that live are orphans and have the first process as parent, and its children that
+    have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
+    was an orphan. wait4 returns the pid and the status of a zombie whose parent the caller's process is, and the
+    zombie is forgotten; or it returns 0, and then none of the caller's children that it asks for has ended.
+    """
+    b, a, k, caller = x.before, x.after, x.k, x.k.caller
+    outputs, done = x.case.outputs, x.case.code is ReturnCode.KERN_SUCCESS
+    child = z3.And(b.parent_pid(v.t) == b.pid(caller), v.t != caller)
+    if x.rule == "fork" and done:
+        own = [a.process(v.t) == PROCESS.RUNNING, a.pid(v.t) == outputs["pid"], z3.Not(a.is_orphan(v.t))]
+        own += [field(v.t) == b.pid(caller) for field in (a.parent_pid, a.original_parent)]
+        yield "the new process", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*own)))
+        reached = z3.And(x.new_task(v.t), a.sends(v.s), a.port(v.s) == a.task_port(v.t))
+        yield "its port", forall([v.t, v.s], z3.Implies(reached, v.s == v.S.place_slot(v.t, PLACE.of(Place.KERNEL))))
+        yield "its pid", forall([v.t], z3.Implies(b.process(v.t) != PROCESS.NO_PROCESS, b.pid(v.t) != outputs["pid"]))
+    elif x.rule == "exit" and done:
+        lives = z3.Or(b.process(v.t) == PROCESS.RUNNING, b.process(v.t) == PROCESS.SHADOW)
+        orphan = z3.And(a.is_orphan(v.t), a.parent_pid(v.t) == FIRST_PID)
+        yield "its living children", forall([v.t], z3.Implies(z3.And(child, lives), orphan))
+        gone = a.process(v.t) == PROCESS.NO_PROCESS
+        yield "its zombies", forall([v.t], z3.Implies(z3.And(child, b.process(v.t) == PROCESS.ZOMBIE), gone))
+        zombie = z3.And(a.process(caller) == PROCESS.ZOMBIE, a.exit_status(caller) == (k["status"] % 256) * 256)
+        yield "what is left of it", z3.If(b.is_orphan(caller), a.process(caller) == PROCESS.NO_PROCESS, zombie)
+    elif x.rule in ("wait4", WAIT4_RESUMED) and done:
+        pid = k["pid"] if x.rule == "wait4" else b.waits_pid(caller)
+        zombie = z3.And(child, b.process(v.t) == PROCESS.ZOMBIE, z3.Or(pid == -1, b.pid(v.t) == pid))
+        ended = k["ended"]
+        said = [outputs["child"] == b.pid(ended), outputs["status"] == b.exit_status(ended), a.process(ended) == PROCESS.NO_PROCESS]
+        if z3.is_int_value(outputs["child"]):
+            yield "no child", outputs["child"] == 0
+            yield "that none has ended", forall([v.t], z3.Not(zombie))
+        else:
+            yield "which has ended", z3.And(z3.substitute(zombie, (v.t, ended)), *said)
+    if x.rule in ("wait4", WAIT4_RESUMED, "exit"):
+        return
+    ends = z3.And(b.process(v.t) == PROCESS.ZOMBIE, a.process(v.t) != PROCESS.ZOMBIE)
+    yield "who forgets zombies", forall([v.t], z3.Not(ends))
+
+
+def named_by_pid(x: Transition, task: Term) -> Term:
+    """The argument ``pid`` denotes the task of a process that lives."""
+    b = x.before
+    return z3.And(b.alive(task), b.process(task) == PROCESS.RUNNING, b.pid(task) == x.k["pid"])
+
+
+def entitled(x: Transition, task: Term) -> Term:
+    """The caller may get the port of the task that the call gives by a pid (``docs/processes.md``)."""
+    b, k, caller = x.before, x.k, x.k.caller
+    user = b.effective_user(caller)
+    of_process = b.process(caller) != PROCESS.NO_PROCESS
+    privileged = z3.Or(z3.And(of_process, user == 0), task == caller)
+    if BY_PID[x.rule] is PortObject.TASK_NAME:
+        return z3.Or(privileged, z3.And(of_process, b.effective_user(task) == user, b.real_user(task) == b.real_user(caller)))
+    same_user = [b.fields[f"{which}_user"](task) == user for which in _WHICH]
+    groups = [b.fields[f"{which}_group"](caller) for which in _WHICH]
+    same_groups = [z3.Or(*[group == b.fields[f"{which}_group"](task) for group in groups]) for which in _WHICH]
+    access = k.sorts.Slot.place_slot(task, PLACE.of(Place.ACCESS))
+    no_access = z3.Or(b.empty(access), z3.And(b.kind(access) == KIND.SEND, b.object(b.port(access)) != OBJECT.OBJECT_NONE))
+    return z3.Or(privileged, z3.And(of_process, *same_user, *same_groups, z3.Not(b.has_changed_ids(task)), no_access))
+
+
+def given_by_pid(x: Transition, port: Term) -> Term:
+    """The call gives this port of a task by its pid, and the caller may have it."""
+    if x.rule not in BY_PID:
+        return z3.BoolVal(False)
+    task, kind = x.after.object_task(port), BY_PID[x.rule]
+    own = x.after.task_port(task) if kind is PortObject.TASK else x.after.flavour_port(task, OBJECT.of(kind))
+    return z3.And(x.after.active(port), port == own, x.after.object(port) == OBJECT.of(kind), named_by_pid(x, task), entitled(x, task))
+
+
+@step_property(223, "a task's port is given by a pid to who may have it")
+def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The calls that give a port of a task by a pid give the port that they are for, of the task of a living process
+    with that pid. Its caller is root or the process itself. Or they have one user and the same groups, the ids haven't
+    changed, and no access port decides. For the name port it is enough if effective and real users are the same.
+
+    They need a right to any task's port.
+    """
+    k = x.k
+    if x.rule in BY_PID and x.case.code is ReturnCode.KERN_SUCCESS:
+        slot = x.reply(0)
+        yield "which port", z3.And(x.after.kind(slot) == KIND.SEND, given_by_pid(x, x.after.port(slot)))
+        yield "by whom", k.object(k["target_tport"], PortObject.TASK)
+
+
+@step_property(224, "a call about processes tells what is so")
+def told(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """issetugid tells whether the caller's process is marked. pid_for_task tells which process is behind a task."""
+    b, k, outputs = x.before, x.k, x.case.outputs
+    if x.rule == "issetugid" and "changed" in outputs:
+        yield "the mark", outputs["changed"] == z3.If(b.has_changed_ids(k.caller), 1, 0)
+    elif x.rule == "pid_for_task" and "pid" in outputs:
+        task, entry = k.task_behind(k["task"]), k.slot(k["task"])
+        yield "the pid", z3.And(outputs["pid"] == b.pid(task), b.process(task) != PROCESS.NO_PROCESS, b.sends(entry))
