@@ -443,8 +443,9 @@ def _processes(state: Snapshot) -> list[Process]:
 
 
 def _own(scene: Scene) -> Process | None:
-    """The process that makes the step, before it."""
-    return scene.before.tasks[scene.step.task].process
+    """The process that makes the step, before it. None: there is none, as in a state that is damaged."""
+    caller = scene.before.tasks.get(scene.step.task)
+    return None if caller is None else caller.process
 
 
 def _parent_ends(scene: Scene, subject: Subject) -> bool:
