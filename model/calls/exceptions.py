@@ -32,7 +32,7 @@ from sendright.model.language.ghosts import is_send
 from sendright.model.language.rule import FINISH, Case, Context, rule
 from sendright.model.language.sequences import Driver, Steps, copy_out, run, sequence
 from sendright.model.language.sorts import PLACE, PURPOSE, Term
-from sendright.model.language.state import After
+from sendright.model.language.state import After, exception_fields
 from sendright.model.language.terms import Int, Message, Name
 
 
@@ -105,12 +105,10 @@ class _Handler:
         for number, when in chosen.items():
             put_if(after, when, held[number], kind, port)
             after.at("had")[held[number]] = z3.If(when, k.sorts.no_port, after.had(held[number]))
-            words = {"exception_behaviour": self.behaviour, "exception_flavour": self.flavour}
-            if k.profile.has_processes:
-                words["set_by_root"] = is_root(k.before, k.caller)
-            for field, value in words.items():
+            words = {"exception_behaviour": self.behaviour, "exception_flavour": self.flavour, "set_by_root": is_root(k.before, k.caller)}
+            for field in exception_fields(k.profile):
                 point = (task, PLACE.of(places[number]))
-                after.at(field)[point] = z3.If(when, value, after.fields[field](*point))
+                after.at(field)[point] = z3.If(when, words[field], after.fields[field](*point))
 
 
 class _Groups:

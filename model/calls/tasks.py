@@ -30,7 +30,7 @@ from sendright.model.language.evidence import decided, page, ran, read, rests_on
 from sendright.model.language.release import lose_memory, release
 from sendright.model.language.rule import CREATION_RESUMED, Case, Context, Otherwise, rule
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, PROCESS, STAGE, WAIT, Term
-from sendright.model.language.state import After
+from sendright.model.language.state import After, exception_fields
 from sendright.model.language.terms import Array, AuditToken, Bool, Function, Int, Message, Name, Object, Port, SecurityToken, Task
 
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
@@ -72,7 +72,7 @@ class NewTask:
                 inherit = clone_to_user if place in _INHERITED_FROM_USERS else clone
                 inherit(after, place_slot(after, parent, place), place_slot(after, child, place))
         for place in k.profile.exception_places:
-            for field in ("exception_behaviour", "exception_flavour", *(["set_by_root"] if k.profile.has_processes else [])):
+            for field in exception_fields(k.profile):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))
             after.at("had")[place_slot(after, child, place)] = k.sorts.no_port
         # TOKENS: the parent's

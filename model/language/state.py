@@ -212,6 +212,11 @@ FIELDS: dict[str, FieldDeclaration] = {
 }
 
 
+def exception_fields(profile: Profile) -> tuple[str, ...]:
+    """What the kernel keeps of each place of exceptions, beside the right: the names of fields."""
+    return ("exception_behaviour", "exception_flavour", *(["set_by_root"] if profile.has_processes else []))
+
+
 OF_PROCESS = (
     *("process", "pid", "pid_version", "parent_pid", "original_parent", "member_user", "audit_user", "session"),
     *(f"{which}_{of}" for of in ("user", "group") for which in ("real", "effective", "saved")),

@@ -21,6 +21,7 @@ from sendright.model.language.rule import (
     SUSPENSIONS_END,
 )
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
+from sendright.model.language.state import exception_fields
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
 from sendright.model.language.transition import (
     SUSPENSION,
@@ -60,9 +61,8 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
                 right = z3.If(is_kernel_objects(b, source), a.empty(slot), right)
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
-        names = ["exception_behaviour", "exception_flavour", *(["set_by_root"] if x.k.profile.has_processes else [])]
         places = [PLACE.of(place) for place in x.k.profile.exception_places]
-        same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in names for place in places]
+        same = [a.fields[name](v.t, place) == b.fields[name](x.parent, place) for name in exception_fields(x.k.profile) for place in places]
         yield "its behaviours and flavours", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*same)))
     yield "its own port", forall([v.t], z3.Implies(x.new_task(v.t), b.port_life(a.task_port(v.t)) == LIFE.UNBORN))
     if x.k.profile.ledger_rule is not LedgerRule.NONE:
