@@ -49,6 +49,22 @@ CREDENTIALS = (
         Argument("rgid", T.GROUP, f"the real group{_STAYS}", default=_NO_USER),
         Argument("egid", T.GROUP, f"the effective group{_STAYS}", default=_NO_USER),
     ),
+    _system_call(
+        "setgroups",
+        "Set the caller's list of groups to one group, which is the effective one.",
+        Argument("group", T.GROUP, "the group, the only one of the list gidset"),
+    ),
+    _system_call(
+        "initgroups",
+        "Set the caller's list of groups as setgroups does, and by whose groups it is a member.",
+        Argument("group", T.GROUP, "the group, the only one of the list gidset"),
+        Argument("gmuid", T.USER, "the user whose groups are the caller's, too"),
+    ),
+    _system_call(
+        "getaudit_addr",
+        "Say in which audit session the caller is, and for which audit user.",
+        outputs=(Output("audit_user", O.WORD, "the audit user"), Output("session", O.WORD, "the audit session")),
+    ),
     Signature(
         name="pid_for_task",
         about="Say which process is behind a task.",
@@ -63,6 +79,10 @@ CREDENTIALS = (
 
 _PID = Argument("pid", T.PID, "the process")
 _OWN_TASK = Argument("target_tport", T.NAME, "a send right of the caller's to any task's port")
+_IMAGE = (
+    Argument("set_user", T.USER, "the owner of the image, if it is a set-user-id image; -1: it isn't one", default=_NO_USER),
+    Argument("set_group", T.GROUP, "the group of the image, if it is a set-group-id image; -1: it isn't one", default=_NO_USER),
+)
 
 
 LIVES = (
@@ -75,10 +95,16 @@ LIVES = (
     _system_call(
         "execve",
         "Replace the caller's image: its process goes on in a new task.",
-        Argument("set_user", T.USER, "the owner of the image, if it is a set-user-id image; -1: it isn't one", default=_NO_USER),
-        Argument("set_group", T.GROUP, "the group of the image, if it is a set-group-id image; -1: it isn't one", default=_NO_USER),
+        *_IMAGE,
         creates_task=True,
         in_steps=True,
+    ),
+    _system_call(
+        "posix_spawn",
+        "Create a process that begins with an image of its own, as if by fork and execve.",
+        *_IMAGE,
+        outputs=(Output("pid", O.PID, "the new process"),),
+        creates_task=True,
     ),
     _system_call("exit", "End the calling process and its task.", Argument("status", T.STATUS, "what its parent will read of it", default=0)),
     _system_call(
