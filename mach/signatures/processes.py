@@ -119,6 +119,8 @@ LIVES = (
     ),
 )
 """How processes begin and end."""
+PROCESS_MAKERS = tuple(signature.name for signature in LIVES if signature.creates_task and not signature.in_steps)
+"""The calls that make a process, with a task of its own. (An exec makes a task for a process that is there.)"""
 
 
 def _for_pid(name: str, port: str) -> Signature:

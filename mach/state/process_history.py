@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.tokens import UNSET
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.mach.state.boot import FIRST_PID_VERSION
 from sendright.mach.state.process import Process
 from sendright.mach.state.snapshot import Snapshot
@@ -57,9 +58,9 @@ class ProcessHistory:
             return {} if begun is None else self._executed(step, begun, own)
         if step.code != ReturnCode.KERN_SUCCESS:
             return {}
-        if step.call == "fork" and step.created_task is not None:
+        if step.call in PROCESS_MAKERS and step.created_task is not None:
             child = replace(own, pid=step.outputs.get("pid", -1), pid_version=self._next_version, parent=own.pid, original_parent=own.pid)
-            return {step.created_task: child}
+            return {step.created_task: _with_image(child, *_image(step), self._next_version + 1) if step.call == "posix_spawn" else child}
         if step.call == "exit":
             return {step.task: None}
         changed = _with_ids(own, step)
@@ -83,15 +84,14 @@ class ProcessHistory:
         """The exec that the step begins or goes on with."""
         if step.resume:
             return self.execs.get(step.task)
-        given = step.arguments
-        return None if step.created_task is None else Exec(step.created_task, 0, given.get("set_user", UNSET), given.get("set_group", UNSET))
+        return None if step.created_task is None else Exec(step.created_task, 0, *_image(step))
 
     def _executed(self, step: Step, begun: Exec, old: Process) -> dict[int, Process | None]:
         """What the phases of an exec that the step does make of the old and the new task."""
         over, last = begun.phases, begun.phases + 1 if step.code in IN_PROGRESS else DONE
         process = self.behind.get(begun.new, replace(old, is_shadow=True, has_begun=False))
         if over < NEW_IMAGE <= last:
-            process = _with_image(process, begun, self._next_version)
+            process = _with_image(process, begun.set_user, begun.set_group, self._next_version)
         if over < SWITCHED <= last:
             process = replace(process, is_shadow=False)
             old = replace(old, is_shadow=True)
@@ -101,7 +101,8 @@ class ProcessHistory:
 
 
 _SETTERS = {
-    call: kind for kind, calls in (("user", ("setuid", "seteuid", "setreuid")), ("group", ("setgid", "setegid", "setregid"))) for call in calls
+    **dict.fromkeys(("setuid", "seteuid", "setreuid"), "user"),
+    **dict.fromkeys(("setgid", "setegid", "setregid", "setgroups", "initgroups"), "group"),
 }
 """Call -> the kind of ids that it sets."""
 
@@ -115,7 +116,7 @@ def _with_ids(own: Process, step: Step) -> Process:
     if kind is None or not all(isinstance(each, int) for each in given):
         return own
     real, effective, saved = f"real_{kind}", f"effective_{kind}", f"saved_{kind}"
-    if step.call in ("seteuid", "setegid"):
+    if step.call in ("seteuid", "setegid", "setgroups", "initgroups"):
         return replace(own, **{effective: given[0]})
     if step.call in ("setuid", "setgid"):
         return replace(own, **dict.fromkeys((real, effective, saved) if own.effective_user == 0 else (effective,), given[0]))
@@ -124,8 +125,13 @@ def _with_ids(own: Process, step: Step) -> Process:
     return replace(own, **now, **({} if stays else {saved: now[effective]}))
 
 
-def _with_image(process: Process, begun: Exec, version: int) -> Process:
-    """The process of an exec with the ids that its image gives it."""
-    user = process.effective_user if begun.set_user == UNSET else begun.set_user
-    group = process.effective_group if begun.set_group == UNSET else begun.set_group
+def _image(step: Step) -> tuple[int, int]:
+    """The owner and the group of the set-id image that the step executes, or UNSET."""
+    return step.arguments.get("set_user", UNSET), step.arguments.get("set_group", UNSET)
+
+
+def _with_image(process: Process, set_user: int, set_group: int, version: int) -> Process:
+    """``process`` with the ids that its image gives it."""
+    user = process.effective_user if set_user == UNSET else set_user
+    group = process.effective_group if set_group == UNSET else set_group
     return replace(process, effective_user=user, saved_user=user, effective_group=group, saved_group=group, pid_version=version)

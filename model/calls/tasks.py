@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,9 +48,9 @@ class NewTask:
     task: Task
     port: Port
 
-    def make(self, after: After, host_port: Term | None = None) -> None:
+    def make(self, after: After, host_port: Term | None = None, exceptions_unless: Callable[[Place], Term] | None = None) -> None:
         """Make the task with what it gets from its parent except ledgers and memory, and with ``host_port`` if one is
-        given.
+        given. It inherits no right in a place of exceptions of which ``exceptions_unless`` is true.
         """
         k, b = self.k, self.k.before
         child, port, parent = self.task, self.port, self.parent
@@ -69,8 +69,11 @@ class NewTask:
             if place is Place.HOST and host_port is not None:
                 make_send(after, place_slot(after, child, place), host_port)
             elif place not in _NOT_INHERITED:
-                inherit = clone_to_user if place in _INHERITED_FROM_USERS else clone
-                inherit(after, place_slot(after, parent, place), place_slot(after, child, place))
+                source, slot = place_slot(after, parent, place), place_slot(after, child, place)
+                if exceptions_unless is not None and place in k.profile.exception_places:
+                    clone_to_user(after, source, slot, unless=exceptions_unless(place))
+                else:
+                    (clone_to_user if place in _INHERITED_FROM_USERS else clone)(after, source, slot)
         for place in k.profile.exception_places:
             for field in exception_fields(k.profile):
                 after.at(field)[(child, PLACE.of(place))] = b.fields[field](parent, PLACE.of(place))

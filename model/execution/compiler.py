@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, partial
+from itertools import combinations
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -95,6 +96,10 @@ class Translator:
         declaration, arguments = term.decl(), children(term)
         kind = declaration.kind()
         part = [self.source(argument, names, bound) for argument in arguments]
+        if kind in _OF_NOTHING and not part:
+            return _OF_NOTHING[kind]
+        if kind == z3.Z3_OP_DISTINCT:  # Python's a != b != c says nothing of a and c
+            return "(" + " and ".join(f"{one} != {other}" for one, other in combinations(part, 2)) + ")"
         if kind in _INFIX:
             return "(" + f" {_INFIX[kind]} ".join(part) + ")"
         match kind:
@@ -190,7 +195,6 @@ _INFIX = {
     z3.Z3_OP_AND: "and",
     z3.Z3_OP_OR: "or",
     z3.Z3_OP_EQ: "==",
-    z3.Z3_OP_DISTINCT: "!=",
     z3.Z3_OP_LE: "<=",
     z3.Z3_OP_GE: ">=",
     z3.Z3_OP_LT: "<",
@@ -201,6 +205,9 @@ _INFIX = {
     z3.Z3_OP_IDIV: "//",
     z3.Z3_OP_MOD: "%",
 }
+
+_OF_NOTHING = {z3.Z3_OP_AND: "True", z3.Z3_OP_OR: "False"}
+"""What z3's conjunction and disjunction of nothing say."""
 
 
 def identifier(name: str) -> str:

@@ -8,6 +8,7 @@ import z3
 
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.signatures import ArgumentType, Signature
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
@@ -223,7 +224,7 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("process", "pid"), _by_pid(_process)),
     **dict.fromkeys(("parent_pid", "is_orphan", "exit_status"), _process),
     **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
-    "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in ("fork", EXEC_RESUMED)),
+    "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in (*PROCESS_MAKERS, EXEC_RESUMED)),
     "object": _by_pid(_ledger),
     "clock": nowhere,
     "content": lambda sight: sight.content,

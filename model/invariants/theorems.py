@@ -118,7 +118,7 @@ class Halves:
         """New tasks and ports belong to the caller's half, and so do the images that it executes."""
         v, b, own = self.v, x.before, self.of_task(x.k.caller)
         return [
-            *([self.may_execute(x.k["set_user"], own)] if x.rule == "execve" else []),
+            *([self.may_execute(x.k["set_user"], own)] if x.rule in ("execve", "posix_spawn") else []),
             forall([v.t], z3.Implies(b.task_life(v.t) == LIFE.UNBORN, self.of_task(v.t) == own)),
             forall([v.p], z3.Implies(b.port_life(v.p) == LIFE.UNBORN, self.of_port(v.p) == own)),
         ]

@@ -142,15 +142,17 @@ def clone(after: After, source: Term, slot: Term) -> None:
     _count_send_right_in(after, slot)
 
 
-def clone_to_user(after: After, source: Term, slot: Term, kernels_own: Term | bool = False) -> None:
+def clone_to_user(after: After, source: Term, slot: Term, kernels_own: Term | bool = False, unless: Term | None = None) -> None:
     """As ``clone``; but where kernels tell no right to a kernel object's port, such a right gives nothing, unless the
-    port is ``kernels_own``.
+    port is ``kernels_own``. Nor does any right give something if ``unless``.
     """
-    if not after.profile.kernel_ports_kept_as_null:
+    hides = after.profile.kernel_ports_kept_as_null
+    reasons = [z3.And(is_kernel_objects(after, source), z3.Not(kernels_own))] if hides else []
+    reasons += [] if unless is None else [unless]
+    if not reasons:
         clone(after, source, slot)
         return
-    kind, port = after.kind(source), after.port(source)
-    hidden = z3.And(is_kernel_objects(after, source), z3.Not(kernels_own))
+    kind, port, hidden = after.kind(source), after.port(source), z3.Or(*reasons)
     told = z3.And(after.sends(source), z3.Not(hidden))
     put(after, slot, z3.If(told, KIND.SEND, z3.If(hidden, KIND.NONE, kind)), z3.If(hidden, after.sorts.no_port, port))
     _count_send_right_in(after, slot)

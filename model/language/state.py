@@ -633,6 +633,8 @@ def _summed(declared: Total, total: str, before: State, now: State, last: Callab
 
 
 def _stored(point: tuple[Term, ...], value: Term, old: Callable[..., Term], *x: Term) -> Term:
+    if not point:
+        return value
     return z3.If(_same(x, point), value, old(*x))
 
 

@@ -25,6 +25,8 @@ SETS_IDS: Mapping[str, tuple[str, ...]] = {
     "setgid": ("effective_group", "real_group", "saved_group", "member_user"),
     "setegid": ("effective_group", "member_user"),
     "setregid": ("real_group", "effective_group", "saved_group", "member_user"),
+    "setgroups": ("effective_group", "member_user"),
+    "initgroups": ("effective_group", "member_user"),
 }
 """The calls with which a process sets ids of its own, and which. Other rules must set none of a task that lives."""
 BY_PID: Mapping[str, PortObject] = {

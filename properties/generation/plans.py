@@ -37,6 +37,8 @@ Plan: TypeAlias = Callable[["Stage"], _Calls[None]]
 DrawCall: TypeAlias = Callable[[int, str, dict[str, Any]], Call]
 """Draws a call of this name for a task; some arguments are given."""
 
+NO_SET_ID = {"set_user": UNSET, "set_group": UNSET}
+"""Arguments of an image without set-id bits."""
 MOST_TASKS = 6
 """With so many tasks, a plan makes no further one."""
 MOST_SENT = 2
@@ -197,7 +199,8 @@ class Stage:
         if makers:
             made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
         else:
-            made = yield from self.make(task, "fork")
+            spawn = self.has("posix_spawn") and self.choices.one_in(4)
+            made = yield from self.make(task, "posix_spawn" if spawn else "fork", **(NO_SET_ID if spawn else {}))
             yield from self.make(task, "task_for_pid", target_tport=me, pid=made.outputs["pid"])
         return made.created_task
 
@@ -1235,7 +1238,7 @@ def _asks(s: Stage, pid: int) -> _Calls[None]:
 
 def _sets_ids(s: Stage, task: int) -> _Calls[None]:
     """A process sets some of its ids."""
-    call = s.pick(["setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid"])
+    call = s.pick(["setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid", "setgroups", "initgroups"])
     yield from s.attempt(task, s.draw(task, call))
 
 
@@ -1257,7 +1260,7 @@ def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
     given: dict[str, int] = {}
     if not s.choices.one_in(4):
         given = {"set_user": s.pick([0, 0, 501, 502, UNSET]), "set_group": s.pick([UNSET, UNSET, 0, 20])}
-    call = Call("execve", {"set_user": UNSET, "set_group": UNSET} | given, stop=True)
+    call = Call("execve", NO_SET_ID | given, stop=True)
     yield from s.attempt(child, call)
     while (shown := s.snapshot.tasks.get(child)) is not None and shown.waiting is not None:
         for _ in range(s.choices.below(3)):
@@ -1267,6 +1270,22 @@ def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
     for _ in range(1 + s.choices.below(2)):
         with suppress(Lost):
             yield from _asks(s, pid)
+
+
+def a_process_spawns_a_set_id_image(s: Stage) -> _Calls[None]:
+    """A process that has exception ports, or a task that it controls, makes a process with an image of another user or
+    group. Then tasks ask for the child by its pid, and it sets its ids.
+    """
+    parent = _parent(s)
+    task = (yield from _child(s, parent)) if s.choices.one_in(2) else parent
+    if s.choices.one_in(2):
+        yield from _handles_own_exceptions(s, task)
+    image = {"set_user": s.pick([0, 501, 502, UNSET]), "set_group": s.pick([UNSET, UNSET, 0, 20])}
+    made = yield from s.make(task, "posix_spawn", **image)
+    with suppress(Lost):
+        yield from _asks(s, made.outputs["pid"])
+    with suppress(Lost):
+        yield from _sets_ids(s, made.created_task or 0)
 
 
 def _handles_own_exceptions(s: Stage, task: int) -> _Calls[None]:
@@ -1429,6 +1448,7 @@ PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
     (a_child_ends_and_is_waited_for, 6),
     (a_parent_ends_before_its_children, 3),
     (a_process_with_two_users_sets_both, 8),
+    (a_process_spawns_a_set_id_image, 4),
     (a_message_outlives_its_senders_ids, 2),
 )
 """Further plans for kernels with processes."""

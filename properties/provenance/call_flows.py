@@ -251,7 +251,7 @@ def _host_right(m: StepView, task: int, presented: int | None) -> Flow:
 
 
 def _fork(m: StepView) -> Iterator[Flow]:
-    """Also an exec: its new task is made, and perhaps gets its identity at once."""
+    """Also posix_spawn, and an exec: its new task is made, and perhaps gets its identity at once."""
     if m.step.created_task is not None:
         yield from _new_process(m, m.step.created_task)
     yield from _set_identity(m)
@@ -534,8 +534,8 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_send": _send,
     "mach_msg_receive": _receive,
     "mach_msg": _send_and_receive,
-    **dict.fromkeys(("fork", "execve"), _fork),
-    **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid"), _set_identity),
+    **dict.fromkeys(("fork", "posix_spawn", "execve"), _fork),
+    **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid", "setgroups", "initgroups"), _set_identity),
     **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID), _task_by_pid),
 }
 """Call -> the function that yields its flows. The other calls bring no rights."""

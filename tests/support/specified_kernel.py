@@ -14,6 +14,7 @@ from sendright.mach.abi.rights import NULL_NAME
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType, with_defaults
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.mach.state.snapshot import Snapshot
 from sendright.model.execution.encoding import BODY_SLOT, NAME_SLOT, NO_PORT
 from sendright.model.execution.oracle import Oracle, _Judging
@@ -57,8 +58,8 @@ class _Answering(_Judging):
         self.pages_told: list[int] = []
         super().__init__(oracle, caller, call, Result(int(ReturnCode.KERN_RESOURCE_SHORTAGE) if call.shortage else 0, {}))
         chosen = {OutputType.NAME: self._free_name, OutputType.PAGE: self._free_page}
-        if call.name in ("fork", "wait4"):
-            chosen[OutputType.PID] = self._new_pid if call.name == "fork" else self._ended_child
+        if call.name in (*PROCESS_MAKERS, "wait4"):
+            chosen[OutputType.PID] = self._ended_child if call.name == "wait4" else self._new_pid
         for output in SIGNATURES[call.name].outputs:
             if output.type in chosen and output.name != "local":
                 self.result.outputs[output.name] = chosen[output.type]()

@@ -18,7 +18,7 @@ from sendright.model.language.terms import Int, Name
 
 
 def _sets(call: str, model: str) -> Evidence:
-    """What a call of this name rests on that derives new ids by ``model``."""
+    """What a call of this name, which may be several functions, rests on that derives new ids by ``model``."""
     update = f"../bsd/kern/kern_credential.c: kauth_cred_proc_update, {model}"
     return rests_on(xnu=f"../bsd/kern/kern_prot.c: {call}, suser, set_security_token; {update}; kern/task.c: task_set_security_tokens")
 
@@ -160,6 +160,43 @@ def setregid(k: Context, rgid: Int, egid: Int) -> Iterator[Case]:
     # RIGHTS, TOKENS
     yield k.succeeds("it has these ids", has_ids(k, ids))
     yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
+
+
+def _sets_list(k: Context, ids: dict[str, Term]) -> Iterator[Case]:
+    """The cases of a call with which root sets its list of groups."""
+    # CASES
+    yield needs_process(k)
+    yield k.fails(ReturnCode.EPERM, "the caller isn't root", z3.Not(is_root(k.before, k.caller)))
+    # RIGHTS, TOKENS
+    yield k.succeeds("it has these ids", has_ids(k, ids))
+    yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
+
+
+@rule(evidence=_sets("setgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
+def setgroups(k: Context, group: Int) -> Iterator[Case]:
+    """Set the list of groups of the caller's process to one group, which is the effective one. It opts out of being a
+    member of a user's groups.
+    """
+    yield from _sets_list(k, {"effective_group": group, "member_user": z3.IntVal(NO_MEMBER)})
+
+
+@rule(evidence=_sets("initgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
+def initgroups(k: Context, group: Int, gmuid: Int) -> Iterator[Case]:
+    """Set the list of groups of the caller's process to one group, which is the effective one. It is a member of the
+    groups of the user ``gmuid`` then.
+    """
+    yield from _sets_list(k, {"effective_group": group, "member_user": gmuid})
+
+
+@rule(evidence=rests_on(xnu="../bsd/security/audit/audit_syscalls.c: getaudit_addr, getaudit_addr_internal"))
+def getaudit_addr(k: Context) -> Iterator[Case]:
+    """Say in which audit session the caller's process is, and for which audit user."""
+    # NAMES
+    b, caller = k.before, k.caller
+    # CASES
+    yield needs_process(k)
+    # REPLY
+    yield k.succeeds("its audit user and session", k.otherwise(), audit_user=b.audit_user(caller), session=b.session(caller))
 
 
 def _has_all(k: Context, of: str, *given: Term) -> Term:

@@ -54,11 +54,29 @@ def _copy_process(k: Context, after: After, source: Term, task: Task) -> None:
         after.at(field)[task] = k.before.fields[field](source)
 
 
+def _begin_process(k: Context, after: After, child: Task, pid: Int) -> None:
+    """A process like the caller's is behind the new task, with a pid and a pid version of its own."""
+    b, parent = k.before, k.caller
+    choose_pid(after, pid)
+    _copy_process(k, after, parent, child)
+    after.at("process")[child] = PROCESS.RUNNING
+    after.at("pid")[child] = pid
+    _draw_version(after, child)
+    after.at("parent_pid")[child] = b.pid(parent)
+    after.at("original_parent")[child] = b.pid(parent)
+    after.at("is_orphan")[child] = z3.BoolVal(False)
+
+
 def _draw_version(after: After, task: Term) -> None:
     """The process of ``task`` gets the next pid version."""
     version = after.pid_versions()
     after.at("pid_version")[task] = version
     after.store("pid_versions", (), version + 1)
+
+
+def _no_process_made(k: Context, shortage: Int, out_of_memory: Bool) -> Case:
+    title = "the kernel is out of memory, or there are too many processes"
+    return k.fails(ReturnCode.EAGAIN, title, z3.And(shortage > 0, out_of_memory))
 
 
 @rule(
@@ -84,30 +102,93 @@ def fork(
     with inherited memory, but its tokens and its host port follow from its process. No task gets a right to its port.
     """
     # NAMES
-    b, parent = k.before, k.caller
+    parent = k.caller
 
     # CASES
     yield needs_process(k)
-    title = "the kernel is out of memory, or there are too many processes"
-    yield k.fails(ReturnCode.EAGAIN, title, z3.And(shortage > 0, out_of_memory))
+    yield _no_process_made(k, shortage, out_of_memory)
 
     # RIGHTS
     def make(after: After) -> None:
         NewTask(k, parent, child, child_port).make(after)
         inherit_memory(k, after, parent, child, z3.BoolVal(True), copied_object, copied_page)
-        choose_pid(after, new_pid)
-        _copy_process(k, after, parent, child)
-        after.at("process")[child] = PROCESS.RUNNING
-        after.at("pid")[child] = new_pid
-        _draw_version(after, child)
-        after.at("parent_pid")[child] = b.pid(parent)
-        after.at("original_parent")[child] = b.pid(parent)
-        after.at("is_orphan")[child] = z3.BoolVal(False)
+        _begin_process(k, after, child, new_pid)
         # TOKENS
         identify(k, after, child)
 
     # REPLY
     yield k.succeeds("a process like the caller's", k.otherwise(), make, pid=new_pid)
+
+
+class _Image:
+    """NAMES: an image for the process of ``task`` that has an ``owner`` and a ``group`` if it has the set-id bits."""
+
+    def __init__(self, k: Context, task: Term, owner: Term, group: Term) -> None:
+        self.k, self.task, self.owner, self.group = k, task, owner, group
+        self.sets_user = z3.And(owner != UNSET, owner != k.before.effective_user(task))
+        self.sets_group = z3.And(group != UNSET, group != k.before.effective_group(task))
+        self.is_set_id = z3.Or(self.sets_user, self.sets_group)
+        """The image has set-id bits that change an effective id."""
+
+    def give_ids(self, after: After, new: Term, is_set_id: bool) -> None:
+        """The process of ``new``, which has been like that of ``task``, gets the ids that the image gives it, and a pid
+        version of its own. (``exec_handle_sugid``)
+        """
+        b, task = self.k.before, self.task
+        user, group = b.effective_user(task), b.effective_group(task)
+        if is_set_id:
+            user = z3.If(self.owner != UNSET, self.owner, user)
+            group = z3.If(self.group != UNSET, self.group, group)
+            opts_out = z3.Or(self.owner != UNSET, self.sets_group)
+            after.at("member_user")[new] = z3.If(opts_out, z3.IntVal(NO_MEMBER), b.member_user(task))
+        for ids, own in (("user", user), ("group", group)):
+            after.at(f"effective_{ids}")[new] = own
+            after.at(f"saved_{ids}")[new] = own
+        after.at("has_changed_ids")[new] = z3.BoolVal(is_set_id)
+        _draw_version(after, new)
+        # TOKENS
+        identify(self.k, after, new)
+
+
+@rule(
+    evidence=rests_on(
+        xnu=read(
+            "../bsd/kern/kern_exec.c: posix_spawn, exec_handle_sugid; ../bsd/kern/kern_fork.c: fork1, cloneproc, forkproc; kern/task.c: "
+            "task_create_internal; kern/ipc_tt.c: ipc_task_init, ipc_task_reset, ipc_task_enable; ../bsd/kern/kern_prot.c: set_security_token"
+        )
+        + decided("The kernel makes the child and gives it its image in several steps. Here it is one.")
+    )
+)
+def posix_spawn(
+    k: Context, set_user: Int, set_group: Int, shortage: Int, *, child: Task, child_port: Port, new_pid: Int, out_of_memory: Bool
+) -> Iterator[Case]:
+    """Create a process that begins with an image of its own.
+
+    The child is as if made by ``fork``, but without memory, and its image gives it its ids as that of ``execve`` does.
+    With a set-id image its task inherits only the exception ports that root has set. No task gets a right to its port.
+    """
+    # NAMES
+    b, parent = k.before, k.caller
+    image = _Image(k, parent, set_user, set_group)
+
+    # CASES
+    yield needs_process(k)
+    yield _no_process_made(k, shortage, out_of_memory)
+
+    # RIGHTS
+    def make(after: After) -> None:
+        NewTask(k, parent, child, child_port).make(after)
+        _begin_process(k, after, child, new_pid)
+        image.give_ids(after, child, is_set_id=False)
+
+    def make_another(after: After) -> None:
+        NewTask(k, parent, child, child_port).make(after, exceptions_unless=lambda place: z3.Not(b.set_by_root(parent, PLACE.of(place))))
+        _begin_process(k, after, child, new_pid)
+        image.give_ids(after, child, is_set_id=True)
+
+    # REPLY
+    yield k.succeeds("a process with the identity of a set-id image", image.is_set_id, make_another, pid=new_pid)
+    yield k.succeeds("a process with the caller's identity", k.otherwise(z3.Not(image.is_set_id)), make, pid=new_pid)
 
 
 @rule(evidence=MADE)
@@ -148,11 +229,7 @@ class _Exec:
         b = k.before
         self.k, self.old, self.new = k, k.caller, b.waits_child(k.caller)
         self.phase = b.exec_phase(k.caller)
-        self.owner, self.group = b.waits_set_user(k.caller), b.waits_set_group(k.caller)
-        self.sets_user = z3.And(self.owner != UNSET, self.owner != b.effective_user(self.new))
-        self.sets_group = z3.And(self.group != UNSET, self.group != b.effective_group(self.new))
-        self.is_set_id = z3.Or(self.sets_user, self.sets_group)
-        """The image has set-id bits that change an effective id."""
+        self.image = _Image(k, self.new, b.waits_set_user(k.caller), b.waits_set_group(k.caller))
 
     # ---- RIGHTS
 
@@ -181,24 +258,6 @@ class _Exec:
         after.at("task_port")[new] = port
         make_send(after, place_slot(after, new, Place.KERNEL), port)
 
-    # ---- TOKENS
-
-    def take_ids(self, after: After, is_set_id: bool) -> None:
-        """The process gets the ids that its new image gives it, and a pid version of its own."""
-        b, new = self.k.before, self.new
-        user, group = b.effective_user(new), b.effective_group(new)
-        if is_set_id:
-            user = z3.If(self.owner != UNSET, self.owner, user)
-            group = z3.If(self.group != UNSET, self.group, group)
-            opts_out = z3.Or(self.owner != UNSET, self.sets_group)
-            after.at("member_user")[new] = z3.If(opts_out, z3.IntVal(NO_MEMBER), b.member_user(new))
-        for ids, own in (("user", user), ("group", group)):
-            after.at(f"effective_{ids}")[new] = own
-            after.at(f"saved_{ids}")[new] = own
-        after.at("has_changed_ids")[new] = z3.BoolVal(is_set_id)
-        _draw_version(after, new)
-        identify(self.k, after, new)
-
 
 @rule(EXEC_RESUMED, resumes="EXECUTING", applies=lambda profile: profile.has_processes, evidence=NAMED)
 def next_phase(k: Context, stop: Bool, *, new_port: Port) -> Iterator[Case]:
@@ -214,12 +273,12 @@ def next_phase(k: Context, stop: Bool, *, new_port: Port) -> Iterator[Case]:
 
     # RIGHTS
     def become(after: After) -> None:
-        e.take_ids(after, is_set_id=False)
+        e.image.give_ids(after, e.new, is_set_id=False)
         after.at("exec_phase")[e.old] = z3.IntVal(2)
 
     def become_another(after: After) -> None:
         e.reset_ports(after, new_port)
-        e.take_ids(after, is_set_id=True)
+        e.image.give_ids(after, e.new, is_set_id=True)
         after.at("exec_phase")[e.old] = z3.IntVal(2)
 
     def switch(after: After) -> None:
@@ -234,12 +293,12 @@ def next_phase(k: Context, stop: Bool, *, new_port: Port) -> Iterator[Case]:
 
     goes_on = z3.Not(stop)
     for title, when, effect, evidence in (
-        ("the new task gets the identity of a set-id image", z3.And(first, e.is_set_id), become_another, NAMED),
+        ("the new task gets the identity of a set-id image", z3.And(first, e.image.is_set_id), become_another, NAMED),
         ("the new task gets its identity", first, become, NAMED),
         ("the pid denotes the new task", second, switch, SWITCHED),
     ):
         yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, f"{title}; the call stops", z3.And(when, stop), effect, evidence=STOPS)
-        meaning = z3.And(when, goes_on, z3.Not(e.is_set_id)) if effect is become else z3.And(when, goes_on)
+        meaning = z3.And(when, goes_on, z3.Not(e.image.is_set_id)) if effect is become else z3.And(when, goes_on)
         yield k.continues(title, k.otherwise(meaning, tested=when), effect, evidence=evidence, more=z3.BoolVal(True))
     title = "the old task ends, and the new one begins"
     yield k.succeeds(title, k.otherwise(z3.Not(z3.Or(first, second))), end, evidence=DONE)

@@ -1186,7 +1186,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
     "waits_set_user": (_of_callers_exec("waits_set_user", lambda t: t.k["set_user"]),),
     "waits_set_group": (_of_callers_exec("waits_set_group", lambda t: t.k["set_group"]),),
     "waits_pid": (_asked("waits_pid", WAIT.FOR_CHILD, lambda t: t.k["pid"], "wait4"),),
-    "pid_versions": (Reason("a new image draws one", lambda t: t.a.pid_versions() == t.b.pid_versions() + 1, rules("fork", EXEC_RESUMED)),),
+    "pid_versions": (
+        Reason("a new image draws one", lambda t: t.a.pid_versions() == t.b.pid_versions() + 1, rules("fork", EXEC_RESUMED)),
+        Reason("a new process and its image draw one each", lambda t: t.a.pid_versions() == t.b.pid_versions() + 2, rules("posix_spawn")),
+    ),
     # slots
     "kind": SLOTS,
     "port": SLOTS,

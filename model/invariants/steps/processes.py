@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import UNSET
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.mach.state.process import FIRST_PID, NO_MEMBER
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import EXEC_RESUMED, WAIT4_RESUMED
@@ -25,6 +26,8 @@ _ASKED = {
     "setgid": {"gid": "effective_group"},
     "setegid": {"egid": "effective_group"},
     "setregid": {"rgid": "real_group", "egid": "effective_group"},
+    "setgroups": {"group": "effective_group"},
+    "initgroups": {"group": "effective_group"},
 }
 """Of the calls that set ids: for each argument the id that it is for."""
 _KEEPS_NOTHING = ("setreuid", "setregid")
@@ -45,6 +48,9 @@ def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     The call sets what its arguments say. With setuid and setgid root gives up all its three users or groups. Other
     calls leave a saved id as it is, or (setreuid and setregid) make it the effective one.
+
+    A process that fork makes has its parent's ids and mark. One that posix_spawn makes has the ids that its image gives
+    it, like the process of an exec.
     """
     b, a, k = x.before, x.after, x.k
     if not k.profile.has_processes:
@@ -67,6 +73,8 @@ def ids_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         yield from _what_an_exec_gives(x)
     if x.rule in SETS_IDS and x.case.code is ReturnCode.KERN_SUCCESS:
         yield from _what_is_asked(x)
+    if x.creates and x.rule in PROCESS_MAKERS:
+        yield from _what_a_child_gets(v, x)
 
 
 def _gets_identity(x: Transition, task: Term) -> Term:
@@ -80,22 +88,42 @@ def _of_image(x: Transition, of: str) -> Term:
     """The effective id that the image of the caller's exec gives: that of its owner or its group, if it has a set-id
     bit, else the one that the process has.
     """
-    b = x.before
-    own = b.fields[f"waits_set_{of}"](x.k.caller)
-    return z3.If(own == UNSET, b.fields[f"effective_{of}"](x.half_made), own)
+    b, caller = x.before, x.k.caller
+    spawned = x.rule == "posix_spawn"
+    own = x.k[f"set_{of}"] if spawned else b.fields[f"waits_set_{of}"](caller)
+    return z3.If(own == UNSET, b.fields[f"effective_{of}"](caller if spawned else x.half_made), own)
+
+
+def image_changes_ids(x: Transition) -> Term:
+    """The image of the caller's exec, or of the process that the call makes, gives it another effective id."""
+    task = x.k.caller if x.rule == "posix_spawn" else x.half_made
+    return z3.Or(*[_of_image(x, of) != x.before.fields[f"effective_{of}"](task) for of in _OF])
+
+
+def _what_a_child_gets(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The ids and the mark of a process that the call makes."""
+    b, a, caller, new = x.before, x.after, x.k.caller, x.new_task(v.t)
+    image = x.rule == "posix_spawn"
+    for of in _OF:
+        for which in _WHICH:
+            own = _of_image(x, of) if image and which != "real" else b.fields[f"{which}_{of}"](caller)
+            yield f"a child's {which} {of}", forall([v.t], z3.Implies(new, a.fields[f"{which}_{of}"](v.t) == own))
+    for name in ("audit_user", "session"):
+        yield f"a child's {name.replace('_', ' ')}", forall([v.t], z3.Implies(new, a.fields[name](v.t) == b.fields[name](caller)))
+    mark = image_changes_ids(x) if image else b.has_changed_ids(caller)
+    yield "a child's mark", forall([v.t], z3.Implies(new, a.has_changed_ids(v.t) == mark))
 
 
 def _what_an_exec_gives(x: Transition) -> Iterator[tuple[str, Term]]:
     """The new task's process has the effective and saved ids that its image gives it. It is marked exactly if that
     changes an effective id.
     """
-    b, a, new = x.before, x.after, x.half_made
+    a, new = x.after, x.half_made
     gets = _gets_identity(x, new)
     for of in _OF:
         ids = [a.fields[f"{which}_{of}"](new) == _of_image(x, of) for which in ("effective", "saved")]
         yield f"the {of} of its image", z3.Implies(gets, z3.And(*ids))
-    changes = z3.Or(*[_of_image(x, of) != b.fields[f"effective_{of}"](new) for of in _OF])
-    yield "the mark of its image", z3.Implies(gets, a.has_changed_ids(new) == changes)
+    yield "the mark of its image", z3.Implies(gets, a.has_changed_ids(new) == image_changes_ids(x))
 
 
 def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
@@ -122,7 +150,9 @@ def _what_is_asked(x: Transition) -> Iterator[tuple[str, Term]]:
 @step_property(221, "by whose groups a process is a member follows from its ids")
 def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """With setuid the process becomes a member of the new user's groups, unless it has opted out. It opts out when its
-    effective group changes, and with a set-id image of an owner. A process that has opted out stays so.
+    effective group changes, with setgroups, and with a set-id image of an owner. A process that has opted out stays so,
+    unless root says with initgroups by whose groups it is a member. A new process has its parent's user, unless it
+    begins with such an image.
     """
     b, a, k = x.before, x.after, x.k
     if not k.profile.has_processes:
@@ -135,7 +165,17 @@ def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         out = z3.Or(was == NO_MEMBER, z3.And(_gets_identity(x, v.t), z3.Or(z3.Not(same_group), owned)))
     sets = x.rule == "setuid" and x.case.code is ReturnCode.KERN_SUCCESS
     stays = z3.If(v.t == k.caller, k["uid"], was) if sets else was
-    yield "the user", forall([v.t], z3.Implies(goes_on, now == z3.If(out, NO_MEMBER, stays)))
+    becomes = z3.If(out, NO_MEMBER, stays)
+    if x.rule in ("setgroups", "initgroups") and x.case.code is ReturnCode.KERN_SUCCESS:
+        becomes = z3.If(v.t == k.caller, NO_MEMBER if x.rule == "setgroups" else k["gmuid"], was)
+    yield "the user", forall([v.t], z3.Implies(goes_on, now == becomes))
+    if x.creates and x.rule in PROCESS_MAKERS:
+        inherited = b.member_user(k.caller)
+        if x.rule == "posix_spawn":
+            other_group = _of_image(x, "group") != b.effective_group(k.caller)
+            opts_out = z3.And(image_changes_ids(x), z3.Or(k["set_user"] != UNSET, other_group))
+            inherited = z3.If(opts_out, NO_MEMBER, inherited)
+        yield "a child's user", forall([v.t], z3.Implies(x.new_task(v.t), now == inherited))
 
 
 @step_property(222, "who a process is stays")
@@ -152,8 +192,8 @@ def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     drawn = z3.And(b.pid_versions() <= a.pid_version(v.t), a.pid_version(v.t) < a.pid_versions())
     same = a.pid_version(v.t) == b.pid_version(v.t)
     yield "pid version", forall([v.t], z3.Implies(goes_on, z3.Or(same, drawn)))
-    if x.creates and x.rule in ("fork", "execve"):
-        new = drawn if x.rule == "fork" else z3.And(a.pid_version(v.t) == b.pid_version(x.k.caller), a.process(v.t) == PROCESS.SHADOW)
+    if x.creates and x.rule in (*PROCESS_MAKERS, "execve"):
+        new = drawn if x.rule in PROCESS_MAKERS else z3.And(a.pid_version(v.t) == b.pid_version(x.k.caller), a.process(v.t) == PROCESS.SHADOW)
         yield "a new task's pid version", forall([v.t], z3.Implies(x.new_task(v.t), new))
     yield "the counter", a.pid_versions() >= b.pid_versions()
 
@@ -182,8 +222,8 @@ def set_id_images(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(226, "a process has a parent, which learns how it ended")
 def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A process that fork makes has a pid that no process had, which fork returns. The caller is its parent and its
-    original parent. No right leads to its task's port but its own.
+    """A process that fork or posix_spawn makes has a pid that no process had, which the call returns. The caller is its
+    parent and its original parent. No right leads to its task's port but its own.
 
     When a process ends, its children that live are orphans and have the first process as parent, and its children that
     have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
@@ -193,7 +233,7 @@ def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     b, a, k, caller = x.before, x.after, x.k, x.k.caller
     outputs, done = x.case.outputs, x.case.code is ReturnCode.KERN_SUCCESS
     child = z3.And(b.parent_pid(v.t) == b.pid(caller), v.t != caller)
-    if x.rule == "fork" and done:
+    if x.rule in PROCESS_MAKERS and done:
         own = [a.process(v.t) == PROCESS.RUNNING, a.pid(v.t) == outputs["pid"], z3.Not(a.is_orphan(v.t))]
         own += [field(v.t) == b.pid(caller) for field in (a.parent_pid, a.original_parent)]
         yield "the new process", forall([v.t], z3.Implies(x.new_task(v.t), z3.And(*own)))
@@ -272,10 +312,15 @@ def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(224, "a call about processes tells what is so")
 def told(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """issetugid tells whether the caller's process is marked. pid_for_task tells which process is behind a task."""
+    """issetugid tells whether the caller's process is marked, and getaudit_addr its audit user and audit session.
+    pid_for_task tells which process is behind a task.
+    """
     b, k, outputs = x.before, x.k, x.case.outputs
     if x.rule == "issetugid" and "changed" in outputs:
         yield "the mark", outputs["changed"] == z3.If(b.has_changed_ids(k.caller), 1, 0)
+    elif x.rule == "getaudit_addr" and "session" in outputs:
+        for name in ("audit_user", "session"):
+            yield f"the {name.replace('_', ' ')}", outputs[name] == b.fields[name](k.caller)
     elif x.rule == "pid_for_task" and "pid" in outputs:
         task, entry = k.task_behind(k["task"]), k.slot(k["task"])
         yield "the pid", z3.And(outputs["pid"] == b.pid(task), b.process(task) != PROCESS.NO_PROCESS, b.sends(entry))

@@ -9,6 +9,7 @@ import z3
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Disposition, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
 from sendright.model.invariants.steps.processes import given_by_pid
 from sendright.model.language.invariant import Variables
@@ -163,7 +164,7 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     given = z3.Or(given, given_by_pid(x, port))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
-    if x.rule in ("fork", EXEC_RESUMED):
+    if x.rule in (*PROCESS_MAKERS, EXEC_RESUMED):
         root = z3.And(a.process(S.holder(v.s)) != PROCESS.NO_PROCESS, a.effective_user(S.holder(v.s)) == 0)
         given = z3.Or(given, z3.And(v.s == S.place_slot(S.holder(v.s), PLACE.of(Place.HOST)), root, port == v.sorts.host_priv_port))
     home = z3.And(S.is_destination_slot(v.s), a.kind(v.s) == KIND.SEND_ONCE, a.from_kernel(S.destined(v.s)))

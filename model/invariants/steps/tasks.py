@@ -10,7 +10,9 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import REGISTERED_PLACES, HostPort, Place, PortObject
 from sendright.mach.abi.tokens import TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.model.invariants.steps.locality import gives_resume_port, resume_port
+from sendright.model.invariants.steps.processes import image_changes_ids
 from sendright.model.language.actions import is_kernel_objects
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
@@ -23,10 +25,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, WAIT, Term
 from sendright.model.language.state import exception_fields
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import (
-    SUSPENSION,
-    Transition,
-)
+from sendright.model.language.transition import SUSPENSION, Transition
 
 
 @step_property(34, "a child has clones of its parent's ports and its own", of_whole_calls=True)
@@ -36,7 +35,8 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     If the call sets the child's host port, that is one of the host's two. So is the host port of a new process's task.
     A task of XNU 11417 doesn't inherit its ports for debugging and for resources, nor a right to a kernel object's
-    port where calls report such rights as null.
+    port where calls report such rights as null. A task that begins with a set-id image inherits only the exception
+    ports that root has set.
     """
     b, a, S = x.before, x.after, v.S
     yield "an empty space", forall([v.t, v.n], z3.Implies(x.new_task(v.t), a.empty(S.name_slot(v.t, v.n))))
@@ -48,7 +48,7 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         slot, source = S.place_slot(v.t, PLACE.of(place)), S.place_slot(x.parent, PLACE.of(place))
         if place not in x.k.profile.places:
             right = a.empty(slot)
-        elif place is Place.HOST and (x.grants_host or x.rule == "fork"):
+        elif place is Place.HOST and (x.grants_host or x.rule in PROCESS_MAKERS):
             kinds = [z3.And(a.kind(slot) == KIND.SEND, a.object(a.port(slot)) == OBJECT.of(kind)) for kind in (PortObject.HOST, PortObject.HOST_PRIV)]
             right = z3.Or(*kinds)
         elif place in own:
@@ -59,6 +59,9 @@ def child_rights(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             right = z3.And(a.kind(slot) == b.kind(source), a.port(slot) == b.port(source))
             if x.k.profile.kernel_ports_kept_as_null and place not in (Place.HOST, *REGISTERED_PLACES):
                 right = z3.If(is_kernel_objects(b, source), a.empty(slot), right)
+            if x.rule == "posix_spawn" and place in x.k.profile.exception_places:
+                taken_away = z3.And(image_changes_ids(x), z3.Not(b.set_by_root(x.parent, PLACE.of(place))))
+                right = z3.If(taken_away, a.empty(slot), right)
         yield f"its {place.name.lower()} place", forall([v.t], z3.Implies(x.new_task(v.t), right))
     if x.k.profile.exception_places:
         places = [PLACE.of(place) for place in x.k.profile.exception_places]

@@ -8,6 +8,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.model.invariants.processes import tokens_of_process
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED, EXEC_RESUMED
@@ -59,11 +60,11 @@ def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     """A new task has its parent's tokens, unless a caller that presented the host security port made it with explicit
     ones.
 
-    While such a call is stopped, it has its parent's tokens too. The tokens of a task that fork makes are those of its
+    While such a call is stopped, it has its parent's tokens too. The tokens of a task that fork or posix_spawn makes are those of its
     process, and an exec's new task has its parent's until it gets its identity.
     """
     a, b = x.after, x.before
-    if x.rule == "fork":
+    if x.rule in PROCESS_MAKERS:
         security, audit = tokens_of_process(a, v.t)
         own = z3.And(a.security(v.t) == security, a.audit(v.t) == audit)
         yield "its process's", forall([v.t], z3.Implies(x.new_task(v.t), own))
@@ -93,7 +94,7 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     privileged = OBJECT.of(PortObject.HOST_PRIV)
     gained = z3.And(x.gained(slot), a.object(a.port(slot)) == privileged)
     presented = z3.BoolVal(False)
-    if x.rule in ("fork", EXEC_RESUMED):
+    if x.rule in (*PROCESS_MAKERS, EXEC_RESUMED):
         presented = z3.And(a.process(v.t) != PROCESS.NO_PROCESS, a.effective_user(v.t) == 0)
     elif x.grants_host:
         given = x.k.slot(x.k["host"])
@@ -107,7 +108,7 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule in SETS_IDS:
         presented = z3.And(v.t == x.k.caller, a.effective_user(v.t) == 0)
     inherited = z3.BoolVal(False)
-    if x.creates and not x.grants_host and x.rule != "fork":
+    if x.creates and not x.grants_host and x.rule not in PROCESS_MAKERS:
         source = S.place_slot(x.parent, PLACE.of(Place.HOST))
         inherited = z3.And(x.new_task(v.t), b.kind(source) == KIND.SEND, b.port(source) == a.port(slot))
     yield "by grant", forall([v.t], z3.Implies(gained, z3.Or(presented, inherited)))

@@ -11,6 +11,7 @@ import contextlib
 import copy
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from sendright.mach.abi.rights import DEAD_NAME, NULL_NAME
 from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import PROFILES
 from sendright.mach.state.trace import LIMITS
+from sendright.model.execution.compiler import Translator
 from sendright.model.execution.encoding import ALIVE, DEFAULTS, NO_OBJECT, NO_PORT
 from sendright.model.execution.snapshots import ghosts_of
 from sendright.model.execution.system import System
@@ -315,3 +317,15 @@ def _unrolled(formula: Any, sorts: Sorts) -> Any:
     if z3.is_app(formula) and formula.num_args() and formula.sort() == z3.BoolSort():
         return formula.decl()(*[_unrolled(child, sorts) for child in formula.children()])
     return formula
+
+
+def test_connectives_of_any_number_of_parts() -> None:
+    """Of none, too; and of three integers of which two are equal."""
+    x, y, z = z3.Ints("x y z")
+    terms = [z3.And(), z3.Or(), z3.And(x == y), z3.Or(x == y), z3.Distinct(x, y), z3.Distinct(x, y, z), z3.And(x < y, y < z, z3.Or())]
+    names = {variable.get_id(): str(variable) for variable in (x, y, z)}
+    for values in product(range(3), repeat=3):
+        given = dict(zip("xyz", values, strict=True))
+        for term in terms:
+            said = z3.simplify(z3.substitute(term, *[(variable, z3.IntVal(given[str(variable)])) for variable in (x, y, z)]))
+            assert bool(eval(Translator().source(term, names), {}, given)) == z3.is_true(said), (term, given)

@@ -22,6 +22,7 @@ FORKED, ZOMBIE, FORGOTTEN = (
     "the task ends, and its process is a zombie",
     "the task of an orphan ends, and its process is forgotten",
 )
+SPAWNED, SPAWNED_SET_ID = "a process with the caller's identity", "a process with the identity of a set-id image"
 ENDED, NONE_YET = "a child has ended, and is forgotten", "no child has ended yet"
 
 
@@ -72,6 +73,11 @@ def the_old_port_lives(k: Context, after: After) -> None:
 def port_for_the_parent(k: Context, after: After) -> None:
     """The caller gets a right to the port of the task that it makes."""
     make_send(after, place_slot(after, k.caller, Place.BOOTSTRAP), k["child_port"])
+
+
+def inherited_exception_port(k: Context, after: After) -> None:
+    """The new process has an exception port of its parent's, whoever set it."""
+    clone(after, place_slot(after, k.caller, Place.EXC_BAD_ACCESS), place_slot(after, child(k), Place.EXC_BAD_ACCESS))
 
 
 def children_stay(k: Context, after: After) -> None:
@@ -126,6 +132,21 @@ def another_is_forgotten(k: Context, after: After) -> None:
         ("fork", FORKED, 226, telling(FORKED, pid=lambda k: k.before.pid(k.caller))),
         ("fork", FORKED, 226, then(FORKED, port_for_the_parent)),
         ("fork", FORKED, 145, then(FORKED, lambda k, after: make_send(after, place_slot(after, child(k), Place.HOST), k.sorts.host_priv_port))),
+        ("fork", FORKED, 220, of(child, FORKED, "has_changed_ids", lambda k, s: z3.BoolVal(True))),
+        ("fork", FORKED, 220, of(child, FORKED, "saved_group", lambda k, s: z3.IntVal(0))),
+        ("fork", FORKED, 221, of(child, FORKED, "member_user", lambda k, s: s.effective_user(child(k)))),
+        ("posix_spawn", SPAWNED, 141, of(child, SPAWNED, "pid", lambda k, s: k.before.pid(k.caller))),
+        ("posix_spawn", SPAWNED, 222, of(child, SPAWNED, "pid_version", lambda k, s: k.before.pid_version(k.caller))),
+        ("posix_spawn", SPAWNED, 220, of(child, SPAWNED, "effective_user", lambda k, s: z3.IntVal(0))),
+        ("posix_spawn", SPAWNED, 220, of(child, SPAWNED, "saved_user", lambda k, s: k.before.saved_user(k.caller))),
+        ("posix_spawn", SPAWNED, 220, of(child, SPAWNED, "has_changed_ids", lambda k, s: k.before.has_changed_ids(k.caller))),
+        ("posix_spawn", SPAWNED, 226, then(SPAWNED, port_for_the_parent)),
+        ("posix_spawn", SPAWNED, 30, of(child, SPAWNED, "security", lambda k, s: k.sorts.kernel_security_token)),
+        ("posix_spawn", SPAWNED_SET_ID, 34, then(SPAWNED_SET_ID, inherited_exception_port)),
+        ("posix_spawn", SPAWNED_SET_ID, 220, of(child, SPAWNED_SET_ID, "saved_user", lambda k, s: k.before.saved_user(k.caller))),
+        ("posix_spawn", SPAWNED_SET_ID, 220, of(child, SPAWNED_SET_ID, "has_changed_ids", lambda k, s: z3.BoolVal(False))),
+        ("posix_spawn", SPAWNED_SET_ID, 220, of(child, SPAWNED_SET_ID, "real_user", lambda k, s: s.effective_user(child(k)))),
+        ("posix_spawn", SPAWNED_SET_ID, 221, of(child, SPAWNED_SET_ID, "member_user", lambda k, s: k.before.member_user(k.caller))),
         ("exit", ZOMBIE, 226, then(ZOMBIE, children_stay)),
         ("exit", ZOMBIE, 226, then(ZOMBIE, children_keep_their_parent)),
         ("exit", ZOMBIE, 226, of(lambda k: k.caller, ZOMBIE, "exit_status", lambda k, s: k["status"])),

@@ -25,6 +25,7 @@ from sendright.model.proof.obligations import ProofTask, decide
 from sendright.properties.policy.load import load_policy
 
 SETS, SETS_ONE, STAYS = "it gets these ids", "it gets this id", "it has these ids"
+TOLD = "its audit user and session"
 GIVES, MAKES = "a right to its port", "a right to its port, which is made now"
 
 
@@ -71,7 +72,15 @@ def others_tokens(k: Context, after: After) -> None:
 @pytest.mark.parametrize(
     ("rule", "title", "number", "change"),
     [
-        *[(rule, SETS, 220, without(ReturnCode.EPERM)) for rule in ("setuid", "setreuid", "setgid", "setregid")],
+        *[(rule, SETS, 220, without(ReturnCode.EPERM)) for rule in ("setuid", "setreuid", "setgid", "setregid", "setgroups", "initgroups")],
+        ("setgroups", SETS, 220, keeping(SETS, "effective_group")),
+        ("setgroups", SETS, 220, setting(SETS, "saved_group", lambda s, task: s.effective_group(task))),
+        ("setgroups", SETS, 221, keeping(SETS, "member_user")),
+        ("initgroups", SETS, 221, keeping(SETS, "member_user")),
+        ("initgroups", SETS, 221, setting(SETS, "member_user", lambda s, task: s.effective_user(task))),
+        ("initgroups", SETS, 142, keeping(SETS, "security")),
+        ("getaudit_addr", TOLD, 224, telling(TOLD, session=lambda k: z3.IntVal(0))),
+        ("getaudit_addr", TOLD, 224, telling(TOLD, audit_user=lambda k: k.before.effective_user(k.caller))),
         *[(rule, SETS_ONE, 220, without(ReturnCode.EPERM)) for rule in ("seteuid", "setegid")],
         ("setuid", SETS, 220, keeping(SETS, "saved_user")),
         ("setuid", SETS, 220, keeping(SETS, "has_changed_ids")),

@@ -33,6 +33,10 @@ def test_the_processes_of_boot(machine: Machine) -> None:
         *((call, {argument: 501}) for call, argument in (("setuid", "uid"), ("seteuid", "euid"), ("setgid", "gid"), ("setegid", "egid"))),
         ("setreuid", {"ruid": 501, "euid": 501}),
         ("setregid", {"rgid": 501, "egid": 501}),
+        ("setgroups", {"group": 20}),
+        ("initgroups", {"group": 20, "gmuid": 501}),
+        ("getaudit_addr", {}),
+        ("posix_spawn", {"set_user": UNSET, "set_group": UNSET}),
     ],
 )
 def test_a_task_without_a_process_has_no_ids(machine: Machine, call: str, arguments: dict[str, int]) -> None:
@@ -111,6 +115,28 @@ def test_a_process_whose_effective_group_changes_is_no_ones_member(machine: Mach
     assert machine.process(ROOT).member == NO_MEMBER
     machine.does(ROOT, "setuid", uid=501)
     assert machine.process(ROOT).member == NO_MEMBER
+
+
+def test_only_root_sets_its_list_of_groups(machine: Machine) -> None:
+    assert machine.code(USER, "setgroups", group=20) == "EPERM"
+    assert machine.code(USER, "initgroups", group=20, gmuid=501) == "EPERM"
+    machine.does(ROOT, "setgroups", group=20)
+    assert (machine.groups(ROOT), machine.process(ROOT).member) == ((0, 20, 0), NO_MEMBER)
+    assert machine.does(ROOT, "issetugid") == 1
+
+
+def test_initgroups_makes_a_process_a_member_again(machine: Machine) -> None:
+    machine.does(ROOT, "initgroups", group=0, gmuid=0)
+    assert machine.does(ROOT, "issetugid") == 0
+    machine.does(ROOT, "setgroups", group=0)
+    machine.does(ROOT, "initgroups", group=0, gmuid=501)
+    assert (machine.groups(ROOT), machine.process(ROOT).member) == ((0, 0, 0), 501)
+
+
+def test_a_process_learns_its_audit_session(machine: Machine) -> None:
+    machine.does(USER, "getaudit_addr")
+    who = machine.process(USER)
+    assert machine.answer == {"audit_user": who.audit_user, "session": who.session}
 
 
 def test_the_state_can_be_read_back(machine: Machine) -> None:
