@@ -14,6 +14,7 @@ from sendright.impl.reference import ReferenceKernel
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import GNUMACH, MANUAL, OSF, XNU, Profile
+from sendright.mach.kernel.unmodelled import why_unmodelled_there
 from sendright.mach.state.boot import BOOTSTRAP_TASK_PORT, HOST_PORT, HOST_SECURITY_PORT, ROOT_WIRED_LEDGER_PORT, task_port
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, changes, entry_in_words, slots
 from sendright.mach.state.trace import Step
@@ -193,6 +194,8 @@ class RandomRun:
             task, call = self.source.next(self.state)
             if task in aside:
                 continue
+            if why_unmodelled_there(task, call, self.state, self.profile) is not None:
+                return  # as when the kernel panics
             result = self.kernel.call(task, call)
             after = self.kernel.snapshot()
             caused = changes(self.state, after)
