@@ -88,6 +88,26 @@ class CredentialCalls(Core):
         saved = process.saved_group if process.saved_group in given else effective
         return self._update(caller, with_groups(process, real_group=real, effective_group=effective, saved_group=saved))
 
+    def setgroups(self, caller: Task, group: int) -> Result:
+        """Set the list of groups to one, the effective group, and opt out of a directory service's. ESRCH, EPERM."""
+        return self._set_list(caller, group, NO_MEMBER)
+
+    def initgroups(self, caller: Task, group: int, gmuid: int) -> Result:
+        """Set the list of groups to one, the effective group, and be a member of a user's groups. ESRCH, EPERM."""
+        return self._set_list(caller, group, gmuid)
+
+    def _set_list(self, caller: Task, group: int, member: int) -> Result:
+        """Only root sets its list of groups. (``setgroups_internal``, ``kauth_cred_model_setgroups``)"""
+        process = own_process(caller)
+        if not is_root(process):
+            raise Failure(ReturnCode.EPERM)
+        return self._update(caller, replace(process, effective_group=group, member=member))
+
+    def getaudit_addr(self, caller: Task) -> Result:
+        """Return the audit user and the audit session. ESRCH."""
+        process = own_process(caller)
+        return Result(ReturnCode.KERN_SUCCESS, {"audit_user": process.audit_user, "session": process.session})
+
     def _permit(self, process: Process, wanted: list[int] | tuple[int, ...], own: tuple[int, ...]) -> None:
         """Raises EPERM if one of the ids that the process wants isn't among its ``own``, unless it is root."""
         if not is_root(process) and any(each not in own for each in wanted):

@@ -28,13 +28,18 @@ class LifeCalls(TaskCalls):
 
     def fork(self, caller: Task) -> Result:
         """Create a process with a task of its own; returns its pid. ESRCH, EAGAIN."""
+        child = self.new_process(caller)
+        child.memory.inherit_from(caller.memory)
+        return Result(ReturnCode.KERN_SUCCESS, {"pid": own_process(child).pid}, child.number)
+
+    def new_process(self, caller: Task) -> Task:
+        """The task of a new child of the caller's process, without memory. ESRCH, EAGAIN. (``fork1``, ``forkproc``)"""
         parent = own_process(caller)
         child = self.new_task(caller, ReturnCode.EAGAIN)
-        child.memory.inherit_from(caller.memory)
         pid, version = next(self.processes.pids), next(self.processes.versions)
         own = replace(parent, pid=pid, pid_version=version, parent=parent.pid, original_parent=parent.pid, is_orphan=False)
         self.set_identity(child, own)
-        return Result(ReturnCode.KERN_SUCCESS, {"pid": pid}, child.number)
+        return child
 
     def new_task(self, parent: Task, shortage_code: ReturnCode) -> Task:
         """Make a task for a process: with its parent's tokens and clones of its parent's rights, without names and
