@@ -60,8 +60,8 @@ def tokens_at_creation(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
     """A new task has its parent's tokens, unless a caller that presented the host security port made it with explicit
     ones.
 
-    While such a call is stopped, it has its parent's tokens too. The tokens of a task that fork or posix_spawn makes are those of its
-    process, and an exec's new task has its parent's until it gets its identity.
+    While such a call is stopped, it has its parent's tokens too. The tokens of a task that fork or posix_spawn makes
+    are those of its process, and an exec's new task has its parent's until it gets its identity.
     """
     a, b = x.after, x.before
     if x.rule in PROCESS_MAKERS:

@@ -26,8 +26,9 @@ class ExecCalls(LifeCalls):
     def posix_spawn(self, caller: Task, set_user: int, set_group: int) -> Result:
         """Create a process whose image is a set-id image or isn't; returns its pid. ESRCH, EAGAIN.
 
-        The kernel makes a new port for the task of a set-id image. It does so before anyone can have a right to the
-        first one, so here the task has one port from the beginning. (``posix_spawn``, ``fork1``, ``ipc_task_enable``)
+        The kernel makes a new port for the task of a set-id image. It does so before another task can have a right to
+        the first one, so here the task has one port from the beginning. (``posix_spawn``, ``fork1``,
+        ``ipc_task_enable``)
         """
         child = self.new_process(caller)
         self._set_ids(child, set_user, set_group, lambda: self.release(self._take_exception_ports(child)))
