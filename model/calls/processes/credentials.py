@@ -162,14 +162,10 @@ def setregid(k: Context, rgid: Int, egid: Int) -> Iterator[Case]:
     yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
 
 
-def _sets_list(k: Context, ids: dict[str, Term]) -> Iterator[Case]:
-    """The cases of a call with which root sets its list of groups."""
-    # CASES
+def _only_root(k: Context) -> Iterator[Case]:
+    """The tests of the two calls that set a list of groups."""
     yield needs_process(k)
     yield k.fails(ReturnCode.EPERM, "the caller isn't root", z3.Not(is_root(k.before, k.caller)))
-    # RIGHTS, TOKENS
-    yield k.succeeds("it has these ids", has_ids(k, ids))
-    yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
 
 
 @rule(evidence=_sets("setgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
@@ -177,7 +173,13 @@ def setgroups(k: Context, group: Int) -> Iterator[Case]:
     """Set the list of groups of the caller's process to one group, which is the effective one. It opts out of being a
     member of a user's groups.
     """
-    yield from _sets_list(k, {"effective_group": group, "member_user": z3.IntVal(NO_MEMBER)})
+    # NAMES
+    ids = {"effective_group": group, "member_user": z3.IntVal(NO_MEMBER)}
+    # CASES
+    yield from _only_root(k)
+    # RIGHTS, TOKENS
+    yield k.succeeds("it has these ids", has_ids(k, ids))
+    yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
 
 
 @rule(evidence=_sets("initgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
@@ -185,7 +187,13 @@ def initgroups(k: Context, group: Int, gmuid: Int) -> Iterator[Case]:
     """Set the list of groups of the caller's process to one group, which is the effective one. It is a member of the
     groups of the user ``gmuid`` then.
     """
-    yield from _sets_list(k, {"effective_group": group, "member_user": gmuid})
+    # NAMES
+    ids = {"effective_group": group, "member_user": gmuid}
+    # CASES
+    yield from _only_root(k)
+    # RIGHTS, TOKENS
+    yield k.succeeds("it has these ids", has_ids(k, ids))
+    yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
 
 
 @rule(evidence=rests_on(xnu="../bsd/security/audit/audit_syscalls.c: getaudit_addr, getaudit_addr_internal"))
