@@ -12,9 +12,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.tokens import UNSET
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.kernel.unmodelled import Range, unmodelled_ranges
-from sendright.mach.signatures import SIGNATURES, Argument, Signature
+from sendright.mach.signatures import SIGNATURES, Argument, ArgumentType, Signature
 
 SWITCHES = tuple(switch for switch in Profile.__struct_fields__ if switch not in ("name", "title", "based_on"))
 """The switches of a profile: the fields that describe a kernel."""
@@ -79,6 +80,12 @@ def _argument_data(argument: Argument) -> dict[str, Any]:
     return data
 
 
+def _default_in_words(argument: Argument) -> str:
+    """The value as a script may have it: an id that sets nothing is -1."""
+    is_id = argument.type in (ArgumentType.USER, ArgumentType.GROUP)
+    return "-1" if is_id and argument.default == UNSET else str(argument.default)
+
+
 def _with_results(signature: Signature) -> list[ReturnCode]:
     """The return codes with which the call has results."""
     return [code for code in (ReturnCode.KERN_SUCCESS, *signature.partial) if signature.results(code)]
@@ -111,7 +118,7 @@ def call_view(signature: Signature, errors: Mapping[str, Errors] | None) -> Rend
     table = Table("", "name", "type", "about")
     for argument in signature.arguments:
         kind = argument.type.value + (f" to {argument.object.name}" if argument.object is not None else "")
-        default = "" if argument.required else f" (default {argument.default})"
+        default = "" if argument.required else f" (default {_default_in_words(argument)})"
         table.add_row("argument", Text(argument.name, "bold"), Text(kind), Text(argument.about + default))
     for output in signature.outputs:
         table.add_row("result", Text(output.name, "bold"), Text(output.type.value), Text(output.about))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
+from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.profiles import HostSelf, LedgerRule
 from sendright.model.language.actions import (
@@ -35,8 +35,8 @@ from sendright.model.language.terms import Array, AuditToken, Bool, Function, In
 
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
 """Places for which a new task gets rights of its own, or none. (``ipc_task_init`` in ``kern/ipc_tt.c`` of XNU 11417)"""
-_INHERITED_FROM_USERS = (Place.BOOTSTRAP, Place.ACCESS, *EXCEPTION_PLACES)
-"""Places of whose right to a kernel object's port a new task gets nothing, where calls report such rights as null."""
+_INHERITED_FROM_USERS = (Place.BOOTSTRAP, Place.ACCESS)
+"""Places, beside those of exceptions, of whose right to a kernel object's port a new task gets nothing, where calls report such rights as null."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,13 @@ class NewTask:
     task: Task
     port: Port
 
-    def make(self, after: After, host_port: Term | None = None, exceptions_unless: Callable[[Place], Term] | None = None) -> None:
+    def lacks_exception_port(self, place: Place) -> Term | None:
+        """When the task doesn't inherit the right in this place of exceptions; None: it always does."""
+        return None
+
+    def make(self, after: After, host_port: Term | None = None) -> None:
         """Make the task with what it gets from its parent except ledgers and memory, and with ``host_port`` if one is
-        given. It inherits no right in a place of exceptions of which ``exceptions_unless`` is true.
+        given.
         """
         k, b = self.k, self.k.before
         child, port, parent = self.task, self.port, self.parent
@@ -70,8 +74,8 @@ class NewTask:
                 make_send(after, place_slot(after, child, place), host_port)
             elif place not in _NOT_INHERITED:
                 source, slot = place_slot(after, parent, place), place_slot(after, child, place)
-                if exceptions_unless is not None and place in k.profile.exception_places:
-                    clone_to_user(after, source, slot, unless=exceptions_unless(place))
+                if place in k.profile.exception_places:
+                    clone_to_user(after, source, slot, unless=self.lacks_exception_port(place))
                 else:
                     (clone_to_user if place in _INHERITED_FROM_USERS else clone)(after, source, slot)
         for place in k.profile.exception_places:

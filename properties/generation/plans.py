@@ -200,7 +200,7 @@ class Stage:
             made = yield from self.make(task, "task_create" if "task_create" in makers else makers[0], parent_task=me)
         else:
             spawn = self.has("posix_spawn") and self.choices.one_in(4)
-            made = yield from self.make(task, "posix_spawn" if spawn else "fork", **(NO_SET_ID if spawn else {}))
+            made = yield from (self.make(task, "posix_spawn", set_user=UNSET, set_group=UNSET) if spawn else self.make(task, "fork"))
             yield from self.make(task, "task_for_pid", target_tport=me, pid=made.outputs["pid"])
         return made.created_task
 
@@ -1280,8 +1280,7 @@ def a_process_spawns_a_set_id_image(s: Stage) -> _Calls[None]:
     task = (yield from _child(s, parent)) if s.choices.one_in(2) else parent
     if s.choices.one_in(2):
         yield from _handles_own_exceptions(s, task)
-    image = {"set_user": s.pick([0, 501, 502, UNSET]), "set_group": s.pick([UNSET, UNSET, 0, 20])}
-    made = yield from s.make(task, "posix_spawn", **image)
+    made = yield from s.make(task, "posix_spawn", set_user=s.pick([0, 501, 502, UNSET]), set_group=s.pick([UNSET, UNSET, 0, 20]))
     with suppress(Lost):
         yield from _asks(s, made.outputs["pid"])
     with suppress(Lost):

@@ -150,6 +150,14 @@ class _Image:
         identify(self.k, after, new)
 
 
+class _TaskOfSetIdImage(NewTask):
+    """A new task that begins with a set-id image."""
+
+    def lacks_exception_port(self, place: Place) -> Term:
+        """It inherits only the exception ports that root has set."""
+        return z3.Not(self.k.before.set_by_root(self.parent, PLACE.of(place)))
+
+
 @rule(
     evidence=rests_on(
         xnu=read(
@@ -168,7 +176,7 @@ def posix_spawn(
     With a set-id image its task inherits only the exception ports that root has set. No task gets a right to its port.
     """
     # NAMES
-    b, parent = k.before, k.caller
+    parent = k.caller
     image = _Image(k, parent, set_user, set_group)
 
     # CASES
@@ -182,7 +190,7 @@ def posix_spawn(
         image.give_ids(after, child, is_set_id=False)
 
     def make_another(after: After) -> None:
-        NewTask(k, parent, child, child_port).make(after, exceptions_unless=lambda place: z3.Not(b.set_by_root(parent, PLACE.of(place))))
+        _TaskOfSetIdImage(k, parent, child, child_port).make(after)
         _begin_process(k, after, child, new_pid)
         image.give_ids(after, child, is_set_id=True)
 
