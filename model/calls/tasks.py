@@ -36,7 +36,8 @@ from sendright.model.language.terms import Array, AuditToken, Bool, Function, In
 _NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
 """Places for which a new task gets rights of its own, or none. (``ipc_task_init`` in ``kern/ipc_tt.c`` of XNU 11417)"""
 _INHERITED_FROM_USERS = (Place.BOOTSTRAP, Place.ACCESS)
-"""Places, beside those of exceptions, of whose right to a kernel object's port a new task gets nothing, where calls report such rights as null."""
+"""Places, beside those of exceptions, of whose right to a kernel object's port a new task gets nothing, where calls
+report such rights as null."""
 
 
 @dataclass(frozen=True)
