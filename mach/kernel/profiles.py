@@ -209,6 +209,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``pegged_urefs``)."""
     queue_limit: int = 5
     """``MACH_PORT_QLIMIT_DEFAULT``: messages that fit in a port's queue."""
+    has_processes: bool = False
+    """Whether this kernel has processes, and their calls: who a task is follows from its process."""
     processes: int = 0
     """How many tasks of boot, from the first on, are those of processes, so that ``task_terminate`` doesn't end them:
     KERN_FAILURE. No process is behind the further tasks of boot. A process is behind the task that ``fork`` makes."""
@@ -308,17 +310,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return 256 * index + 3 if self.name_index_max else index
 
     @property
-    def has_processes(self) -> bool:
-        """Whether this kernel has processes: who a task is follows from its process."""
-        return self.serves("fork")
-
-    @property
     def first_task_is_privileged(self) -> bool:
         """Whether the first task has the privileged host port in the place HOST at boot."""
         return self.host_priv_is_callers or self.has_processes
 
     def serves(self, call: str) -> bool:
         """Whether this kernel has the call named ``call``."""
+        if call in PROCESS_CALLS and not self.has_processes:
+            return False
         return call not in self.lacks and (call not in ADDED_CALLS or ADDED_CALLS[call](self))
 
     @property
@@ -353,7 +352,7 @@ _SEND_NOTIFY = frozenset({"mach_msg_send.send_notify", "mach_msg.send_notify"})
 MANUAL = Profile(
     name="manual",
     title="the manual pages, with the recommended fixes",
-    lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
+    lacks=GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
     lacks_arguments=frozenset({"host_security_create_task_token.host", *_SEND_NOTIFY}),
     special_ports={1: Place.KERNEL, 2: Place.HOST, 4: Place.BOOTSTRAP, 5: Place.WIRED_LEDGER, 6: Place.PAGED_LEDGER},
     resume_at_zero_code=ReturnCode.KERN_SUCCESS,
@@ -372,7 +371,7 @@ _LOOKS_UP_BOTH = frozenset({"mach_port_insert_member", "mach_port_extract_member
 OSF = Profile(
     name="osf",
     title="OSF MK as shipped in MkLinux",
-    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
+    lacks=HOST_PORT_CALLS | MEMBER_CALLS | GUARD_CALLS | DEBUG_CALLS | CONTEXT_CALLS,
     trailer_elements=2,
     lacks_arguments=frozenset(
         {
@@ -413,7 +412,6 @@ GNUMACH = Profile(
     | MEMBER_CALLS
     | GUARD_CALLS
     | CONTEXT_CALLS
-    | PROCESS_CALLS
     | {"mach_port_allocate_full", "mach_port_space_info"},
     trailer_elements=0,
     lacks_arguments=frozenset({"task_create.ledgers", "mach_msg_receive.trailer", "mach_msg.trailer", *_SEND_NOTIFY}),
@@ -443,7 +441,7 @@ GNUMACH = Profile(
 XNU_792 = Profile(
     name="xnu-792",
     title="XNU 792, Mac OS X 10.4",
-    lacks=GUARD_CALLS | CONTEXT_CALLS | PROCESS_CALLS,
+    lacks=GUARD_CALLS | CONTEXT_CALLS,
     lacks_arguments=_ROOM_FOR_GROUPS | _SEND_NOTIFY,
     has_ipc_debug=False,
     special_ports=MANUAL.special_ports,
@@ -483,6 +481,7 @@ XNU = Profile(
     lacks=TOKEN_CALLS | LEDGER_CALLS | {"task_create", "mach_port_rename"},
     lacks_arguments=_ROOM_FOR_GROUPS,
     boot_tasks=3,
+    has_processes=True,
     processes=2,
     only_init_sets_host_ports=True,
     exception_types=13,

@@ -12,6 +12,7 @@ from sendright.mach.extensions import PluginError
 from sendright.mach.kernel.bases import base_of
 from sendright.mach.kernel.profile_files import FILE_LIMIT, add_profile, profile_from, read_profile, remove_profile
 from sendright.mach.kernel.profiles import GNUMACH, PROFILES, HostSelf, Profile, UnknownProfile, profile_named
+from sendright.mach.signatures.processes import PROCESS_CALLS
 
 HEAD = 'name = "mine"\nbased_on = "gnumach"\n'
 
@@ -35,6 +36,14 @@ def test_switches_of_every_kind_are_read(tmp_path: Path) -> None:
     assert profile.special_ports == {1: Place.KERNEL, 4: Place.BOOTSTRAP}
     assert (profile.bootstrap_names, profile.state_flavours) == (("host_priv",), frozenset({1}))
     assert profile.registered_ports == GNUMACH.registered_ports
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("base", [each.name for each in PROFILES.values() if not each.has_processes])
+def test_a_kernel_that_says_what_it_lacks_gets_no_processes(tmp_path: Path, base: str) -> None:
+    """Its own list of missing calls takes the place of its base's."""
+    profile = read_profile(written(tmp_path, f'name = "mine"\nbased_on = "{base}"\nlacks = ["mach_port_rename"]\n'))
+    assert not any(profile.serves(call) for call in PROCESS_CALLS)
 
 
 @pytest.mark.fast

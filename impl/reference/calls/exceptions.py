@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sendright.impl.reference.calls.processes.own import is_root
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.immovable import check_can_be_kept
@@ -101,7 +102,7 @@ class ExceptionCalls(Core):
 
     def _set(self, caller: Task, task: Task, places: list[Place], action: Action) -> None:
         """Set ``places``, and mark whether root does it, in kernels that know that. (``task_is_privileged``)"""
-        privileged = self.profile.has_processes and caller.tokens.security[0] == 0
+        privileged = is_root(caller.process)
         self.release([task.put_exception(place, self.clone_of_users_port(action.right), *action[1:], privileged) for place in places])
 
 
