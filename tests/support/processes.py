@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place
+from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import XNU
 from sendright.mach.state.process import Process
 from support.kernel import Actor, Machine
@@ -30,7 +31,15 @@ def process_of(actor: Actor) -> Process:
 
 def forked(actor: Actor) -> Actor:
     """A new child of an actor."""
-    result = actor.result("fork")
+    return _created(actor, actor.result("fork"))
+
+
+def spawned(actor: Actor, set_user: int = NO_ID, set_group: int = NO_ID) -> Actor:
+    """A new child of an actor, with an image of its own."""
+    return _created(actor, actor.result("posix_spawn", set_user=set_user, set_group=set_group))
+
+
+def _created(actor: Actor, result: Result) -> Actor:
     assert (result.code, result.created_task is not None) == (ReturnCode.KERN_SUCCESS, True)
     child = Actor(actor.machine, result.created_task or 0)
     assert process_of(child).pid == result.outputs["pid"]

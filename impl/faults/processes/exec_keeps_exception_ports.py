@@ -5,20 +5,15 @@ from __future__ import annotations
 from sendright.impl.faults.fault import Fault
 from sendright.impl.reference import ReferenceKernel
 from sendright.impl.reference.task import Task
-from sendright.mach.abi.rights import Place, PortObject
 
 
 class ExecKeepsExceptionPorts(ReferenceKernel):
-    """Leaves the new task of a set-id image the exception ports of the old one."""
+    """Leaves the new task of a set-id image the exception ports of the old one, or of its parent."""
 
     name = "reference kernel with exec-keeps-exception-ports"
 
-    def _reset_ports(self, task: Task) -> None:
-        """Let another port stand for the task, and nothing more."""
-        old = task.port
-        task.set_port(self.make_port(PortObject.TASK))
-        self.release([task.put(Place.KERNEL, task.port.make_send())])
-        self.end_port(old)
+    def _drop_exception_ports(self, task: Task) -> None:
+        """Drop none of them."""
 
 
 FAULT = Fault(

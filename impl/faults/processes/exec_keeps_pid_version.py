@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import repeat
 
 from sendright.impl.faults.fault import Fault
@@ -16,11 +15,11 @@ class ExecKeepsPidVersion(ReferenceKernel):
 
     name = "reference kernel with exec-keeps-pid-version"
 
-    def _set_ids(self, task: Task, set_user: int, set_group: int, reset: Callable[[], None]) -> None:
+    def _set_ids(self, task: Task, set_user: int, set_group: int) -> None:
         """Draw the version that the process has."""
         versions, self.processes.versions = self.processes.versions, repeat(own_process(task).pid_version)
         try:
-            super()._set_ids(task, set_user, set_group, reset)
+            super()._set_ids(task, set_user, set_group)
         finally:
             self.processes.versions = versions
 

@@ -28,7 +28,7 @@ def with_groups(process: Process, **groups: int) -> Process:
 
 
 class CredentialCalls(Core):
-    """The calls that set ids, and those that ask for a mark or a pid."""
+    """The calls that set ids, and those that ask for a mark, an audit session or a pid."""
 
     def issetugid(self, caller: Task) -> Result:
         """Return whether the caller's ids have changed. ESRCH."""
@@ -89,24 +89,19 @@ class CredentialCalls(Core):
         return self._update(caller, with_groups(process, real_group=real, effective_group=effective, saved_group=saved))
 
     def setgroups(self, caller: Task, group: int) -> Result:
-        """Set the list of groups to one, the effective group, and opt out of a directory service's. ESRCH, EPERM."""
-        return self._set_list(caller, group, NO_MEMBER)
+        """Set the list of groups to the effective one, and opt out of those of a directory service. ESRCH, EPERM."""
+        return self._set_groups(caller, group, NO_MEMBER)
 
     def initgroups(self, caller: Task, group: int, gmuid: int) -> Result:
-        """Set the list of groups to one, the effective group, and be a member of a user's groups. ESRCH, EPERM."""
-        return self._set_list(caller, group, gmuid)
+        """Set the list of groups to the effective one, and by whose groups the process is a member. ESRCH, EPERM."""
+        return self._set_groups(caller, group, gmuid)
 
-    def _set_list(self, caller: Task, group: int, member: int) -> Result:
-        """Only root sets its list of groups. (``setgroups_internal``, ``kauth_cred_model_setgroups``)"""
+    def _set_groups(self, caller: Task, group: int, member: int) -> Result:
+        """Only root may set them. (``setgroups_internal``, ``kauth_cred_model_setgroups``)"""
         process = own_process(caller)
         if not is_root(process):
             raise Failure(ReturnCode.EPERM)
         return self._update(caller, replace(process, effective_group=group, member=member))
-
-    def getaudit_addr(self, caller: Task) -> Result:
-        """Return the audit user and the audit session. ESRCH."""
-        process = own_process(caller)
-        return Result(ReturnCode.KERN_SUCCESS, {"audit_user": process.audit_user, "session": process.session})
 
     def _permit(self, process: Process, wanted: list[int] | tuple[int, ...], own: tuple[int, ...]) -> None:
         """Raises EPERM if one of the ids that the process wants isn't among its ``own``, unless it is root."""
@@ -118,6 +113,11 @@ class CredentialCalls(Core):
         if changed != caller.process:
             self.set_identity(caller, replace(changed, has_changed_ids=True))
         return Result(ReturnCode.KERN_SUCCESS)
+
+    def getaudit_addr(self, caller: Task) -> Result:
+        """Return the audit user and the id of the audit session. ESRCH."""
+        process = own_process(caller)
+        return Result(ReturnCode.KERN_SUCCESS, {"audit_user": process.audit_user, "session": process.session})
 
     def pid_for_task(self, caller: Task, name: int) -> Result:
         """Return the pid of the process behind the task under ``name``. KERN_FAILURE."""

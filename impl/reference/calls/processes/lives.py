@@ -28,17 +28,19 @@ class LifeCalls(TaskCalls):
 
     def fork(self, caller: Task) -> Result:
         """Create a process with a task of its own; returns its pid. ESRCH, EAGAIN."""
-        child = self.new_process(caller)
+        child = self.new_child(caller)
         child.memory.inherit_from(caller.memory)
+        self.set_identity(child, own_process(child))
         return Result(ReturnCode.KERN_SUCCESS, {"pid": own_process(child).pid}, child.number)
 
-    def new_process(self, caller: Task) -> Task:
-        """The task of a new child of the caller's process, without memory. ESRCH, EAGAIN. (``fork1``, ``forkproc``)"""
+    def new_child(self, caller: Task) -> Task:
+        """Make a task with a process that is a child of the caller's. The task has no memory, and its tokens aren't set
+        by the process yet. Raises ESRCH, EAGAIN. (``fork1``, ``forkproc``)
+        """
         parent = own_process(caller)
         child = self.new_task(caller, ReturnCode.EAGAIN)
         pid, version = next(self.processes.pids), next(self.processes.versions)
-        own = replace(parent, pid=pid, pid_version=version, parent=parent.pid, original_parent=parent.pid, is_orphan=False)
-        self.set_identity(child, own)
+        child.set_process(replace(parent, pid=pid, pid_version=version, parent=parent.pid, original_parent=parent.pid, is_orphan=False))
         return child
 
     def new_task(self, parent: Task, shortage_code: ReturnCode) -> Task:

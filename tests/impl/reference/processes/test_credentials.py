@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 from support.kernel import NOTHING, Actor, Machine, send
-from support.processes import GROUP, HOST, HOST_PRIV, NO_ID, USER, check_tokens, executed, forked, host_of, process_of, user
+from support.processes import GROUP, HOST, HOST_PRIV, NO_ID, USER, check_tokens, executed, forked, host_of, process_of, spawned, user
 
 from sendright.mach.abi.rights import Disposition, Place
 from sendright.mach.kernel.profiles import PROFILES, XNU, Profile
@@ -18,7 +18,15 @@ ARGUMENTS: dict[str, dict[str, int]] = {
     "setgid": {"gid": 5},
     "setegid": {"egid": 5},
     "setregid": {"rgid": 5, "egid": 5},
+    "setgroups": {"group": 5},
+    "initgroups": {"group": 5, "gmuid": 5},
+    "getaudit_addr": {},
 }
+ASKING = "issetugid", "getaudit_addr"
+"""Those that change nothing."""
+LISTS = "setgroups", "initgroups"
+"""Those that only root may make, whatever their arguments."""
+CHANGING = [call for call in ARGUMENTS if call not in ASKING]
 OTHER = 999
 """An id that no process has."""
 USERS = "real_user", "effective_user", "saved_user"
@@ -84,14 +92,14 @@ def test_a_task_without_a_process_is_no_one(call: str) -> None:
     assert Machine(XNU).last_booted().refused(call, **ARGUMENTS[call]) == "ESRCH"
 
 
-@pytest.mark.parametrize("call", [call for call in ARGUMENTS if call != "issetugid"])
+@pytest.mark.parametrize("call", CHANGING)
 def test_only_root_takes_any_id(call: str, root: Actor) -> None:
     assert root.machine.booted(1).refused(call, **ARGUMENTS[call]) == "EPERM"
     root.does(call, **ARGUMENTS[call])
     check_tokens(root)
 
 
-@pytest.mark.parametrize("call", [call for call in ARGUMENTS if call != "issetugid"])
+@pytest.mark.parametrize("call", [call for call in CHANGING if call not in LISTS])
 def test_what_is_so_already_changes_nothing(call: str) -> None:
     own = USER if "uid" in call else GROUP
     actor = user()
@@ -109,7 +117,7 @@ def test_no_id_sets_nothing(call: str, root: Actor) -> None:
     assert root.machine.snapshot() == before
 
 
-@pytest.mark.parametrize("call", [call for call in ARGUMENTS if call != "issetugid"])
+@pytest.mark.parametrize("call", CHANGING)
 def test_a_change_is_marked(call: str, root: Actor) -> None:
     assert root.does("issetugid") == 0
     root.does(call, **ARGUMENTS[call])
@@ -276,6 +284,101 @@ def test_setregid_of_no_id_equals_no_saved_group(root: Actor) -> None:
     assert groups_of(root) == (NO_ID, 5, NO_ID)
     root.does("setregid", rgid=NO_ID, egid=NO_ID)
     assert groups_of(root) == (NO_ID, 5, 5)
+
+
+# lists of groups
+
+
+@pytest.mark.parametrize(("arguments", "member"), [({}, NO_MEMBER), ({"gmuid": TWO}, TWO), ({"gmuid": NO_ID}, NO_ID)])
+def test_a_list_sets_the_effective_group_and_the_member(arguments: dict[str, int], member: int, root: Actor) -> None:
+    root.does("setregid", rgid=ONE, egid=ONE)
+    root.does("setegid", egid=THREE)
+    before = process_of(root)
+    root.does("initgroups" if arguments else "setgroups", group=OTHER, **arguments)
+    assert process_of(root) == replace(before, effective_group=OTHER, member=member)
+    assert groups_of(root) == (ONE, OTHER, ONE)
+    assert root.shown.security_token == (0, OTHER)
+    check_tokens(root)
+
+
+def test_a_process_opts_out_and_in(root: Actor) -> None:
+    root.does("setgroups", group=0)
+    assert process_of(root) == replace(boot_process(0), member=NO_MEMBER, has_changed_ids=True)
+    root.does("setuid", uid=0)
+    assert process_of(root).member == NO_MEMBER
+    root.does("initgroups", group=0, gmuid=OTHER)
+    assert process_of(root).member == OTHER
+    root.does("setuid", uid=USER)
+    assert process_of(root).member == USER
+
+
+@pytest.mark.parametrize(("call", "arguments"), [("setgroups", {}), ("initgroups", {"gmuid": TWO})])
+def test_the_same_list_again_changes_nothing(call: str, arguments: dict[str, int], root: Actor) -> None:
+    root.does(call, group=OTHER, **arguments)
+    image = executed(root)
+    before = image.machine.snapshot()
+    image.does(call, group=OTHER, **arguments)
+    assert image.machine.snapshot() == before
+    assert image.does("issetugid") == 0
+
+
+def test_the_list_that_root_has_at_boot(root: Actor) -> None:
+    before = root.machine.snapshot()
+    root.does("initgroups", group=0, gmuid=0)
+    assert root.machine.snapshot() == before
+
+
+@pytest.mark.parametrize(("call", "arguments"), [("setgroups", {"group": THREE}), ("initgroups", {"group": 0, "gmuid": THREE})])
+def test_either_change_is_marked(call: str, arguments: dict[str, int], root: Actor) -> None:
+    """A list may change the group alone, or the member alone."""
+    root.does("setgroups", group=0)
+    image = executed(root)
+    assert (process_of(image).member, image.does("issetugid")) == (NO_MEMBER, 0)
+    image.does(call, **arguments)
+    assert image.does("issetugid") == 1
+
+
+@pytest.mark.parametrize("call", LISTS)
+def test_only_root_sets_a_list(call: str) -> None:
+    """Not even to the list that the process has; a real or saved user 0 doesn't help."""
+    actor = user()
+    own = {"group": GROUP} | ({"gmuid": USER} if call == "initgroups" else {})
+    before = actor.machine.snapshot()
+    assert actor.refused(call, **own) == "EPERM"
+    root = actor.machine.root
+    root.does("seteuid", euid=USER)
+    assert users_of(root) == (0, USER, 0)
+    assert root.refused(call, **ARGUMENTS[call]) == "EPERM"
+    assert actor.machine.snapshot().tasks[1] == before.tasks[1]
+    root.does("seteuid", euid=0)
+    root.does(call, **ARGUMENTS[call])
+
+
+def test_root_by_its_effective_user_alone(root: Actor) -> None:
+    image = executed(root.machine.booted(1), set_user=0)
+    image.does("setgroups", group=OTHER)
+    assert (users_of(image), groups_of(image)) == ((USER, 0, 0), (GROUP, OTHER, GROUP))
+
+
+# the audit session
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_getaudit_addr_tells_the_words_of_the_audit_token(number: int) -> None:
+    actor = Machine(XNU).booted(number)
+    token = actor.shown.audit_token
+    assert actor.does("getaudit_addr") == {"audit_user": token[0], "session": token[6]}
+
+
+def test_an_audit_session_outlives_changes_of_ids(root: Actor) -> None:
+    told = root.does("getaudit_addr")
+    root.does("setgroups", group=GROUP)
+    root.does("setuid", uid=USER)
+    before = root.machine.snapshot()
+    assert root.does("getaudit_addr") == told
+    assert root.machine.snapshot() == before
+    for actor in (forked(root), spawned(root, set_user=7), executed(root)):
+        assert actor.does("getaudit_addr") == told
 
 
 # the host port

@@ -1,9 +1,9 @@
-"""How processes begin and end: fork, exit and wait4."""
+"""How processes begin and end: fork, posix_spawn, exit and wait4."""
 
 import pytest
 from msgspec.structs import replace
 from support.kernel import Actor, Machine, dead, send
-from support.processes import GROUP, USER, check_tokens, forked, process_of, user
+from support.processes import GROUP, HOST, HOST_PRIV, NO_ID, USER, check_tokens, executed, forked, process_of, spawned, user
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import EXCEPTION_PLACES, Inheritance, Notification, Place
@@ -81,6 +81,8 @@ def test_a_task_without_a_process_has_no_children() -> None:
     last = Machine(XNU).last_booted()
     assert last.refused("fork") == "ESRCH"
     assert last.refused("fork", shortage=1) == "ESRCH"
+    assert last.refused("posix_spawn") == "ESRCH"
+    assert last.refused("posix_spawn", shortage=1, set_user=0) == "ESRCH"
     assert last.refused("exit", status=1) == "ESRCH"
     assert last.refused("wait4") == "ESRCH"
     assert last.refused("wait4", pid=LOWEST) == "EINVAL"
@@ -139,6 +141,186 @@ def test_pids_are_not_used_again(root: Actor) -> None:
     assert root.does("wait4", pid=first)["child"] == first
     child = process_of(forked(root))
     assert (child.pid, child.pid_version) == (first + 1, FIRST_PID_VERSION + 1)
+
+
+# posix_spawn
+
+
+def test_a_spawned_child_has_an_image_of_its_own() -> None:
+    parent = user()
+    for address, inheritance in enumerate(Inheritance):
+        parent.does("vm_allocate", address=address, anywhere=False)
+        parent.does("vm_inherit", address=address, inheritance=inheritance)
+    parent.port_with_send()
+    before = parent.machine.snapshot()
+    number = len(before.tasks)
+    result = parent.result("posix_spawn")
+    assert (result.code, result.outputs, result.created_task) == (0, {"pid": 3}, number)
+    after = parent.machine.snapshot()
+    child = after.tasks[number]
+    own = replace(boot_process(1), pid=3, pid_version=FIRST_PID_VERSION + 1, parent=2, original_parent=2)
+    assert child.process == own
+    assert (child.security_token, child.audit_token) == ((USER, GROUP), own.audit_token)
+    assert (child.names, child.memory, child.suspend_count, child.waiting) == ({}, {}, 0, None)
+    assert child.places == {Place.KERNEL: send(child.port), Place.HOST: send(HOST)}
+    assert after.tasks[1] == before.tasks[1]
+    assert after.zombies == before.zombies
+
+
+@pytest.mark.parametrize("set_user", [NO_ID, 0])
+def test_a_spawned_childs_task_has_one_port_from_the_beginning(set_user: int) -> None:
+    parent = user()
+    before = parent.machine.snapshot()
+    child = spawned(parent, set_user)
+    after = parent.machine.snapshot()
+    port = child.shown.port
+    assert port == max(before.ports) + 1
+    assert after.ports.keys() == before.ports.keys() | {port}
+    assert (after.tasks[child.number].process, after.ports[port].task) == (process_of(child), child.number)
+    following = spawned(parent, set_user).shown.port
+    assert following == port + 1
+
+
+@pytest.mark.parametrize("set_user", [NO_ID, 0])
+def test_no_one_has_a_right_to_a_spawned_childs_task(set_user: int) -> None:
+    parent = user()
+    result = parent.result("posix_spawn", set_user=set_user)
+    state = parent.machine.snapshot()
+    assert result.created_task is not None
+    child = state.tasks[result.created_task]
+    assert (state.ports[child.port].send_rights, state.ports[child.port].make_send_count) == (1, 1)
+    assert child.places[Place.KERNEL] == send(child.port)
+    assert child.names == {}
+
+
+def test_a_spawned_child_makes_calls_at_once(root: Actor) -> None:
+    parent = forked(root)
+    child = spawned(spawned(parent))
+    assert [process_of(child).parent, process_of(child).original_parent] == [4, 4]
+    assert (process_of(child).pid, process_of(child).pid_version) == (5, FIRST_PID_VERSION + 4)
+    assert child.port_of(child.me).task == child.number
+    check_tokens(child)
+    pid = ended(child, status=2)
+    assert root.refused("wait4", pid=pid) == "ECHILD"
+
+
+def test_the_parent_waits_for_a_spawned_child(root: Actor) -> None:
+    child = spawned(root, set_user=USER)
+    pid = ended(child, status=3)
+    assert root.does("wait4", pid=pid) == {"child": pid, "status": 0x300}
+
+
+def test_the_child_of_an_orphan_is_none_either_if_it_is_spawned(root: Actor) -> None:
+    parent = forked(root)
+    orphan = forked(parent)
+    ended(parent)
+    child = process_of(spawned(orphan))
+    assert (child.is_orphan, child.parent) == (False, process_of(orphan).pid)
+
+
+def test_two_pid_versions_are_drawn(root: Actor) -> None:
+    versions = [process_of(child(root)).pid_version for child in (spawned, spawned, forked, spawned)]
+    assert versions == [FIRST_PID_VERSION + drawn for drawn in (1, 3, 4, 6)]
+
+
+def test_an_image_takes_the_mark_away_and_sets_saved_ids(root: Actor) -> None:
+    root.does("setregid", rgid=5, egid=6)
+    root.does("setreuid", ruid=5, euid=6)
+    root.does("setegid", egid=5)
+    root.does("seteuid", euid=5)
+    parent, child = process_of(root), spawned(root)
+    assert (parent.saved_user, parent.saved_group, parent.has_changed_ids) == (6, 6, True)
+    ids = {"saved_user": 5, "saved_group": 5, "has_changed_ids": False}
+    assert process_of(child) == replace(parent, pid=3, pid_version=FIRST_PID_VERSION + 1, parent=1, original_parent=1, **ids)
+    assert (child.does("issetugid"), root.does("issetugid")) == (0, 1)
+    assert process_of(root) == parent
+    check_tokens(child)
+
+
+@pytest.mark.parametrize(
+    ("set_user", "set_group", "ids"),
+    [
+        (0, NO_ID, {"effective_user": 0, "saved_user": 0}),
+        (7, NO_ID, {"effective_user": 7, "saved_user": 7}),
+        (NO_ID, 8, {"effective_group": 8, "saved_group": 8}),
+        (0, GROUP, {"effective_user": 0, "saved_user": 0}),
+        (USER, 8, {"effective_group": 8, "saved_group": 8}),
+        (0, 8, {"effective_user": 0, "saved_user": 0, "effective_group": 8, "saved_group": 8}),
+    ],
+)
+def test_a_child_with_a_set_id_image(set_user: int, set_group: int, ids: dict[str, int]) -> None:
+    parent = user()
+    child = spawned(parent, set_user, set_group)
+    drawn = {"pid": 3, "pid_version": FIRST_PID_VERSION + 1, "parent": 2, "original_parent": 2}
+    assert process_of(child) == replace(boot_process(1), **ids, **drawn, member=NO_MEMBER, has_changed_ids=True)
+    host = HOST_PRIV if process_of(child).effective_user == 0 else HOST
+    assert child.shown.places == {Place.KERNEL: send(child.shown.port), Place.HOST: send(host)}
+    assert (child.does("issetugid"), parent.does("issetugid")) == (1, 0)
+    check_tokens(child)
+
+
+@pytest.mark.parametrize("set_user", [NO_ID, USER])
+@pytest.mark.parametrize("set_group", [NO_ID, GROUP])
+def test_ids_that_the_parent_has_make_no_set_id_image(set_user: int, set_group: int) -> None:
+    parent = user()
+    child = process_of(spawned(parent, set_user, set_group))
+    assert (child.has_changed_ids, child.member) == (False, USER)
+
+
+def test_a_spawned_child_inherits_places(root: Actor) -> None:
+    ports = {which: root.port_with_send() for which in (4, 9, 10, 11)}
+    for which, port in ports.items():
+        root.does("task_set_special_port", which=which, port=port)
+    root.does("mach_ports_register", ports=(ports[4], ports[9]))
+    root.does("task_set_exception_ports", exception_mask=EVERY_EXCEPTION, new_port=ports[10], behavior=BEHAVIOUR, new_flavor=3)
+    parent = root.shown
+    inherited = {place: entry for place, entry in parent.places.items() if place not in (Place.KERNEL, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)}
+    for set_user in (NO_ID, USER):
+        child = spawned(root, set_user).shown
+        host = send(HOST_PRIV if set_user == NO_ID else HOST)
+        assert child.places == inherited | {Place.KERNEL: send(child.port), Place.HOST: host}
+        assert (child.exceptions, child.set_by_root) == (parent.exceptions, parent.set_by_root)
+    assert root.shown.places == parent.places
+
+
+@pytest.mark.parametrize("set_user", [NO_ID, 0])
+def test_a_set_id_image_gets_no_exception_ports_of_its_parents(set_user: int) -> None:
+    parent = user()
+    port, watch = parent.port_with_send(), parent.port()
+    parent.asks(port, Notification.NO_SENDERS, watch, sync=0)
+    parent.does("task_set_exception_ports", exception_mask=EVERY_EXCEPTION, new_port=port, behavior=BEHAVIOUR, new_flavor=3)
+    rights, parents = parent.port_of(port).send_rights, parent.shown
+    child = spawned(parent, set_user).shown
+    kept = 0 if set_user == 0 else len(EXCEPTION_PLACES)
+    assert len(child.places.keys() & set(EXCEPTION_PLACES)) == kept
+    assert child.exceptions == dict.fromkeys(EXCEPTION_PLACES, (BEHAVIOUR, 3))
+    assert parent.port_of(port).send_rights == rights + kept
+    assert (parent.shown, parent.mail(watch)) == (parents, [])
+
+
+def test_a_set_id_image_gets_the_exception_ports_that_root_has_set(root: Actor) -> None:
+    parent, port = root.machine.booted(1), root.port_with_send()
+    number = root.number_of(port)
+    given = {"new_port": port, "behavior": BEHAVIOUR, "new_flavor": 3}
+    root.does("task_set_exception_ports", task=parent.seen_as, exception_mask=2 | 4, **given)
+    taken = parent.does("task_get_exception_ports", exception_mask=2)["ports"][0]
+    parent.does("task_swap_exception_ports", exception_mask=4, **given | {"new_port": taken})
+    places = spawned(parent, set_user=0).shown.places
+    assert {place: places[place] for place in places.keys() & set(EXCEPTION_PLACES)} == {Place.EXC_BAD_ACCESS: send(number)}
+    image = executed(spawned(parent, set_user=7), set_user=0)
+    assert image.shown.places[Place.EXC_BAD_ACCESS] == send(number)
+
+
+@pytest.mark.parametrize("shortage", [1, 2])
+@pytest.mark.parametrize("set_user", [NO_ID, 0])
+def test_a_shortage_of_memory_makes_nothing(shortage: int, set_user: int) -> None:
+    parent = user()
+    before = parent.machine.snapshot()
+    assert parent.refused("posix_spawn", shortage=shortage, set_user=set_user) == "EAGAIN"
+    assert parent.machine.snapshot() == before
+    child = process_of(spawned(parent))
+    assert (child.pid, child.pid_version) == (3, FIRST_PID_VERSION + 1)
+    assert parent.result("posix_spawn", shortage=3, set_user=set_user).code == 0
 
 
 # exit
