@@ -105,6 +105,13 @@ class Core:
         if self.allocations_until_shortage == 0:
             raise Failure(ReturnCode.KERN_RESOURCE_SHORTAGE)
 
+    def allocate_or(self, code: ReturnCode) -> None:
+        """Allocate memory, in a call with another code for a shortage: raises that."""
+        try:
+            self.allocate()
+        except Failure:
+            raise Failure(code) from None
+
     def check_chosen_name(self, space: Space, name: int) -> None:
         """Where names have a form, check that ``name`` has it. Raises KERN_NO_SPACE, KERN_INVALID_VALUE,
         KERN_FAILURE.

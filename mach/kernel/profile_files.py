@@ -28,7 +28,7 @@ import msgspec
 
 from sendright.mach.extensions import Extension, PluginError, tell
 from sendright.mach.kernel.bases import base_of, forget_base, set_base
-from sendright.mach.kernel.profiles import OWN_PROFILES, PROFILES, Profile
+from sendright.mach.kernel.profiles import OWN_PROFILES, PROFILES, TOKEN_CALLS, Profile
 from sendright.mach.signatures import SIGNATURES
 from sendright.mach.suggestions import perhaps_meant, unknown_call
 
@@ -187,8 +187,27 @@ def _fits(profile: Profile) -> None:
             raise PluginError(f"bootstrap_names: {name!r} is unknown or named twice (choose from {', '.join(known)})")
     if profile.queue_limit > profile.queue_limit_max:
         raise PluginError(f"queue_limit: {profile.queue_limit} is more than queue_limit_max, which is {profile.queue_limit_max}")
+    if profile.has_processes:
+        _fit_processes(profile)
     if profile.processes > profile.boot_tasks:
         raise PluginError(f"processes: {profile.processes} is more than boot_tasks, which is {profile.boot_tasks}")
+
+
+def _fit_processes(profile: Profile) -> None:
+    """Raises PluginError if processes aren't modelled for such a kernel: its base has none, or its tokens are set by
+    calls.
+    """
+    having = [each for each in PROFILES.values() if each.has_processes and each.name in OWN_PROFILES]
+    named = {"name": profile.name, "title": profile.title, "based_on": profile.based_on}
+    if not any(each.name == profile.based_on or msgspec.structs.replace(each, **named) == profile for each in having):
+        bases = " or ".join(each.name for each in having)
+        raise PluginError(f"has_processes: isn't modelled for a kernel that is based on {profile.based_on} (base it on {bases})")
+    set_tokens = sorted(call for call in TOKEN_CALLS if profile.serves(call))
+    if set_tokens:
+        raise PluginError(
+            f"has_processes: the process says which tokens its task has; so lacks must name {' and '.join(set_tokens)} "
+            "(or write has_processes = false)"
+        )
 
 
 def add_profile(profile: Profile) -> None:

@@ -227,6 +227,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "new_name": _new_name,
     "new_page": _new_page,
     "out_of_memory": _out_of_memory,
+    "before_fork": lambda c: {"before_fork": c.code == ReturnCode.ENOMEM},
     "new_port": lambda c: {"new_port": c.system.next_port},
     "new_object": lambda c: {"new_object": c.system.fresh_object()},
     **{name: _fresh_message(name) for name in ("message", "reply_message", "request_message", "notification")},

@@ -46,6 +46,25 @@ def test_a_kernel_that_says_what_it_lacks_gets_no_processes(tmp_path: Path, base
     assert not any(profile.serves(call) for call in PROCESS_CALLS)
 
 
+def test_a_task_that_is_created_inherits_as_that_of_a_process_does(tmp_path: Path) -> None:
+    """XNU's kernel makes both in one way, but xnu has no task_create. In a kernel that has it, no right to a kernel
+    object's port comes to the child's place for the bootstrap port. The specification judges each step.
+    """
+    written(tmp_path, 'name = "mine"\nbased_on = "xnu"\nlacks = ["host_security_create_task_token", "host_security_set_task_token"]\n')
+    calls: list[tuple[str, dict[str, object], dict[str, str]]] = [
+        ("mach_host_self", {}, {"port": "host"}),
+        ("task_set_special_port", {"task": "mach_task_self", "which": 4, "port": "host"}, {}),
+        ("task_create", {"parent_task": "mach_task_self", "ledgers": [], "inherit_memory": 0}, {"child_task": "child"}),
+        ("fork", {}, {"child": "C"}),
+        ("task_get_special_port", {"task": "child", "which": 4}, {"port": "none"}),
+    ]
+    steps = [{"as": "T1", "call": call, "args": given, "bind": bound, "expect": {"ret": "KERN_SUCCESS"}} for call, given, bound in calls]
+    gone = {"as": "T1", "call": "mach_port_type", "args": {"task": "mach_task_self", "name": "none"}, "expect": {"ret": "KERN_INVALID_NAME"}}
+    script = {"format": "mach-cases/1", "cases": [{"id": "r", "profile": "mine", "steps": [*steps, gone]}]}
+    (tmp_path / "create.json").write_text(json.dumps(script))
+    assert answered(sendright("replay", "create.json", "--profile", "mine.toml", "--json", at=tmp_path), 0)["passed"] == 1
+
+
 @pytest.mark.fast
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -69,6 +88,11 @@ def test_a_kernel_that_says_what_it_lacks_gets_no_processes(tmp_path: Path, base
         (HEAD + 'lacks_arguments = ["task_create.ledger"]', "(did you mean task_create.ledgers?)"),
         (HEAD + 'bootstrap_names = ["root"]', "bootstrap_names: 'root' is unknown"),
         (HEAD + "processes = 5", "processes: 5 is more than boot_tasks"),
+        (HEAD + "has_processes = true", "has_processes: isn't modelled for a kernel that is based on gnumach (base it on xnu)"),
+        (
+            'name = "mine"\nbased_on = "xnu"\nlacks = ["mach_port_rename", "host_security_set_task_token"]',
+            "so lacks must name host_security_create_task_token (or write has_processes = false)",
+        ),
         (HEAD + "x = " + "[" * 5000, "isn't TOML"),
         (HEAD + "#" * FILE_LIMIT, "has more than"),
     ],

@@ -10,13 +10,15 @@ from sendright.impl.reference.task import LEDGER_PLACES, PLACES_IN_ORDER, PORTS_
 from sendright.impl.reference.transfer import copy_out
 from sendright.impl.reference.waiting import BlockedSend
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS, SECURITY_TOKEN_WORDS, TASK_SECURITY_TOKEN
 from sendright.mach.kernel.call import Result
 from sendright.mach.kernel.profiles import LedgerRule
 
-_NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER)
-"""Places for which a new task gets rights of its own; the others are cloned from its parent."""
+_NOT_INHERITED = (Place.KERNEL, Place.WIRED_LEDGER, Place.PAGED_LEDGER, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
+"""Places for which a new task gets rights of its own, or none; the others are cloned from its parent."""
+_OF_USERS_PORTS = (Place.BOOTSTRAP, Place.ACCESS, *EXCEPTION_PLACES)
+"""Places for which it gets none to a kernel object's port, by profile."""
 
 
 class TaskCalls(Core):
@@ -41,12 +43,15 @@ class TaskCalls(Core):
         return self.build_child(parent, tokens, ledgers, inherit_memory)
 
     def build_child(self, parent: Task, tokens: Tokens, ledgers: tuple[Ledger | None, ...], inherit_memory: bool) -> Task:
-        """Make the task, after its memory was allocated. This can't fail."""
+        """Make the task, after its memory was allocated. This can't fail. (``task_create_internal``,
+        ``ipc_task_init``)
+        """
         child = self.make_task(self.make_port(PortObject.TASK), tokens, self.draw_ledgers(parent, ledgers))
         for place in self.profile.places:
             if place not in _NOT_INHERITED:
-                child.put(place, parent.right_at(place).clone())
-        child.exceptions = dict(parent.exceptions)
+                right = parent.right_at(place)
+                child.put(place, self.clone_of_users_port(right) if place in _OF_USERS_PORTS else right.clone())
+        child.exceptions, child.privileged = dict(parent.exceptions), set(parent.privileged)
         if inherit_memory:
             child.memory.inherit_from(parent.memory)
         return child

@@ -168,7 +168,16 @@ class _TaskOfSetIdImage(NewTask):
     )
 )
 def posix_spawn(
-    k: Context, set_user: Int, set_group: Int, shortage: Int, *, child: Task, child_port: Port, new_pid: Int, out_of_memory: Bool
+    k: Context,
+    set_user: Int,
+    set_group: Int,
+    shortage: Int,
+    *,
+    child: Task,
+    child_port: Port,
+    new_pid: Int,
+    out_of_memory: Bool,
+    before_fork: Bool,
 ) -> Iterator[Case]:
     """Create a process that begins with an image of its own.
 
@@ -181,6 +190,7 @@ def posix_spawn(
 
     # CASES
     yield needs_process(k)
+    yield k.fails(ReturnCode.ENOMEM, "the kernel is out of memory before it makes a process", z3.And(shortage > 0, out_of_memory, before_fork))
     yield _no_process_made(k, shortage, out_of_memory)
 
     # RIGHTS

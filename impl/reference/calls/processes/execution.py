@@ -39,10 +39,13 @@ class ExecCalls(LifeCalls):
         return Result(ReturnCode.KERN_SUCCESS, created_task=new.number)
 
     def posix_spawn(self, caller: Task, set_user: int, set_group: int) -> Result:
-        """Create a process that begins with an image, which may be a set-id image; returns its pid. ESRCH, EAGAIN.
+        """Create a process that begins with an image, which may be a set-id image; returns its pid. ESRCH, ENOMEM,
+        EAGAIN.
 
-        No one has had a right to its task's port. So a set-id image needs no other port.
+        No task has had a right to its task's port. So a set-id image needs no other port.
         """
+        own_process(caller)
+        self.allocate_or(ReturnCode.ENOMEM)  # what the call knows of the image (``__spawn_data``)
         child = self.new_child(caller)
         self._set_ids(child, set_user, set_group)
         return Result(ReturnCode.KERN_SUCCESS, {"pid": own_process(child).pid}, child.number)

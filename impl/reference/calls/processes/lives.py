@@ -10,17 +10,12 @@ from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.task import Task
 from sendright.impl.reference.waiting import BlockedWait, Steps
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Place, PortObject
 from sendright.mach.kernel.call import Result
 from sendright.mach.state.process import FIRST_PID, Process, Zombie
 
 _ANY = -1
 """``WAIT_ANY``: any child."""
 _LOWEST = -(1 << 31)
-_NEW = (Place.KERNEL, Place.DEBUG_CONTROL, Place.RESOURCE_NOTIFY)
-"""Places for which a new task gets no right of its parent's."""
-_OF_USERS_PORTS = (Place.BOOTSTRAP, Place.ACCESS, *EXCEPTION_PLACES)
-"""Places for which it gets none to a kernel object's port."""
 
 
 class LifeCalls(TaskCalls):
@@ -47,18 +42,9 @@ class LifeCalls(TaskCalls):
         """Make a task for a process: with its parent's tokens and clones of its parent's rights, without names and
         memory. Raises ``shortage_code``, and then nothing was made. (``task_create_internal``, ``ipc_task_init``)
         """
-        try:
-            self.allocate()  # the task
-            self.allocate()  # its space and tokens
-        except Failure:
-            raise Failure(shortage_code) from None
-        child = self.make_task(self.make_port(PortObject.TASK), parent.tokens, self.draw_ledgers(parent, ()))
-        for place in self.profile.places:
-            if place not in _NEW:
-                right = parent.right_at(place)
-                child.put(place, self.clone_of_users_port(right) if place in _OF_USERS_PORTS else right.clone())
-        child.exceptions, child.privileged = dict(parent.exceptions), set(parent.privileged)
-        return child
+        self.allocate_or(shortage_code)  # the task
+        self.allocate_or(shortage_code)  # its space and tokens
+        return self.build_child(parent, parent.tokens, (), inherit_memory=False)
 
     def exit(self, caller: Task, status: int) -> Result:
         """End the caller's process and its task. ESRCH.
