@@ -99,7 +99,7 @@ class Translator:
         if kind in _OF_NOTHING and not part:
             return _OF_NOTHING[kind]
         if kind == z3.Z3_OP_DISTINCT:  # Python's a != b != c says nothing of a and c
-            return "(" + " and ".join(f"{one} != {other}" for one, other in combinations(part, 2)) + ")"
+            return "(" + (" and ".join(f"{one} != {other}" for one, other in combinations(part, 2)) or "True") + ")"
         if kind in _INFIX:
             return "(" + f" {_INFIX[kind]} ".join(part) + ")"
         match kind:

@@ -168,7 +168,7 @@ def _only_root(k: Context) -> Iterator[Case]:
     yield k.fails(ReturnCode.EPERM, "the caller isn't root", z3.Not(is_root(k.before, k.caller)))
 
 
-@rule(evidence=_sets("setgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
+@rule(evidence=_sets("setgroups, setgroups1, setgroups_internal", "kauth_cred_model_setgroups; ../bsd/kern/kern_proc.c: proc_suser"))
 def setgroups(k: Context, group: Int) -> Iterator[Case]:
     """Set the list of groups of the caller's process to one group, which is the effective one. It opts out of being a
     member of a user's groups.
@@ -182,7 +182,7 @@ def setgroups(k: Context, group: Int) -> Iterator[Case]:
     yield k.succeeds("it gets these ids", k.otherwise(z3.Not(has_ids(k, ids))), lambda after: set_ids(k, after, ids))
 
 
-@rule(evidence=_sets("initgroups, setgroups1, setgroups_internal, proc_suser", "kauth_cred_model_setgroups"))
+@rule(evidence=_sets("initgroups, setgroups1, setgroups_internal", "kauth_cred_model_setgroups; ../bsd/kern/kern_proc.c: proc_suser"))
 def initgroups(k: Context, group: Int, gmuid: Int) -> Iterator[Case]:
     """Set the list of groups of the caller's process to one group, which is the effective one. It is a member of the
     groups of the user ``gmuid`` then.

@@ -84,6 +84,10 @@ LARGEST_TABLE = 91136
 """Slots of the largest table of dead-name requests (``ipc/ipc_table.c``)."""
 
 
+_OF_MEMORY = (ReturnCode.KERN_RESOURCE_SHORTAGE, ReturnCode.EAGAIN, ReturnCode.ENOMEM)
+"""The codes of calls that fail for lack of memory."""
+
+
 @step_property(204, "a shortage is answered only if there is one")
 def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     """A call fails for lack of memory only if memory is short, or a ledger that it names can't give or pay.
@@ -99,7 +103,7 @@ def shortages(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     t, k, b, code = Touched(v, x), x.k, x.before, x.case.code
     message = k["message"] if t.has("message") else b.waits_with(k.caller)
     handed_back = "handed_back" in x.case.outputs
-    if code is ReturnCode.KERN_RESOURCE_SHORTAGE:
+    if code in _OF_MEMORY:
         yield "memory", _lacks(t)
     elif code is ReturnCode.KERN_NO_SPACE:
         if t.has("anywhere"):

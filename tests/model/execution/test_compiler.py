@@ -322,7 +322,7 @@ def _unrolled(formula: Any, sorts: Sorts) -> Any:
 def test_connectives_of_any_number_of_parts() -> None:
     """Of none, too; and of three integers of which two are equal."""
     x, y, z = z3.Ints("x y z")
-    terms = [z3.And(), z3.Or(), z3.And(x == y), z3.Or(x == y), z3.Distinct(x, y), z3.Distinct(x, y, z), z3.And(x < y, y < z, z3.Or())]
+    terms = [z3.And(), z3.Or(), z3.And(x == y), z3.Or(x == y), z3.Distinct(x), z3.Distinct(x, y), z3.Distinct(x, y, z), z3.And(x < y, y < z, z3.Or())]
     names = {variable.get_id(): str(variable) for variable in (x, y, z)}
     for values in product(range(3), repeat=3):
         given = dict(zip("xyz", values, strict=True))
