@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Notification, SlotKind
+from sendright.mach.abi.rights import EXCEPTION_PLACES, Notification, SlotKind
 from sendright.mach.abi.tokens import AUDIT_TOKEN_WORDS
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.kernel.unmodelled import why_unmodelled_argument
@@ -519,6 +519,14 @@ def _refused_for_mark(scene: Scene, subject: Subject) -> bool:
     return users == {own.effective_user} and target.has_changed_ids and scene.step.call != "task_name_for_pid"
 
 
+def _spawn_takes_exception_ports(scene: Scene, subject: Subject) -> bool:
+    """The child has a set-id image, and its parent's task has exception ports that root hasn't set."""
+    parent, child = scene.before.tasks.get(scene.step.task), scene.after.tasks.get(scene.step.created_task or 0)
+    if not _success("posix_spawn")(scene) or parent is None or child is None or child.process is None or not child.process.has_changed_ids:
+        return False
+    return any(place in EXCEPTION_PLACES and place not in parent.set_by_root for place in parent.places)
+
+
 def _sender_has_other_ids(scene: Scene, subject: Subject) -> bool:
     """A message is received whose sender has other tokens by now."""
     token = scene.step.outputs.get("audit_token") if SIGNATURES[scene.step.call].receives_message else None
@@ -537,6 +545,7 @@ _OF_PROCESSES: dict[str, Test] = {
     **{f"a call by pid names a process after phase {phase} between the steps of execve": _executing(phase) for phase in (1, 2, 3)},
     "a right to a task's port is held while its process executes a set-id image": _held_over_exec(True),
     "a right to a task's port is held while its process executes another image": _held_over_exec(False),
+    "a set-id image is spawned that doesn't inherit exception ports": _spawn_takes_exception_ports,
     "a process of the same user is refused, because its ids have changed": _refused_for_mark,
     "a message is received whose sender has other ids by now": _sender_has_other_ids,
 }

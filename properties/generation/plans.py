@@ -1273,12 +1273,16 @@ def a_process_executes_while_others_look(s: Stage) -> _Calls[None]:
 
 
 def a_process_spawns_a_set_id_image(s: Stage) -> _Calls[None]:
-    """A process that has exception ports, or a task that it controls, makes a process with an image of another user or
-    group. Then tasks ask for the child by its pid, and it sets its ids.
+    """A process, mostly one that isn't root and has exception ports, makes a process with an image of another user or
+    group. Then a task asks for the child by its pid, and the child sets its ids.
     """
     parent = _parent(s)
-    task = (yield from _child(s, parent)) if s.choices.one_in(2) else parent
-    if s.choices.one_in(2):
+    with suppress(Lost):
+        yield from _child(s, parent)
+    processes = {each: own for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
+    users = [each for each, own in processes.items() if own.effective_user]
+    task = s.pick(users if users and not s.choices.one_in(4) else list(processes))
+    if not s.choices.one_in(4):
         yield from _handles_own_exceptions(s, task)
     made = yield from s.make(task, "posix_spawn", set_user=s.pick([0, 501, 502, UNSET]), set_group=s.pick([UNSET, UNSET, 0, 20]))
     with suppress(Lost):
@@ -1432,7 +1436,7 @@ PLANS: tuple[tuple[Plan, int], ...] = (
     (_while_waiting(_stops), 5),
     (_ends_waiting(_waits_to_send), 1),
     (_ends_waiting(_waits_to_receive), 1),
-    (_ends_waiting(_stops), 1),
+    (_ends_waiting(_stops), 2),
     (a_task_ends_with_its_message, 4),
     (the_kernel_answers_a_full_port, 3),
 )

@@ -76,7 +76,7 @@ def port_for_the_parent(k: Context, after: After) -> None:
 
 
 def inherited_exception_port(k: Context, after: After) -> None:
-    """The new process has an exception port of its parent's, whoever set it."""
+    """The new process gets a clone of its parent's exception port, even if root didn't set it."""
     clone(after, place_slot(after, k.caller, Place.EXC_BAD_ACCESS), place_slot(after, child(k), Place.EXC_BAD_ACCESS))
 
 
