@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import z3
@@ -23,6 +24,8 @@ FORKED, ZOMBIE, FORGOTTEN = (
     "the task of an orphan ends, and its process is forgotten",
 )
 SPAWNED, SPAWNED_SET_ID = "a process with the caller's identity", "a process with the identity of a set-id image"
+NO_MEMORY, BEFORE_FORK = "the kernel is out of memory, or there are too many processes", "the kernel is out of memory before it makes a process"
+OUT_OF_MEMORY = "the kernel is out of memory"
 ENDED, NONE_YET = "a child has ended, and is forgotten", "no child has ended yet"
 
 
@@ -52,6 +55,11 @@ def as_before(task: Callable[[Context], Term], title: str, *fields: str) -> Chan
             after.at(field)[task(k)] = k.before.fields[field](task(k))
 
     return then(title, keep)
+
+
+def whenever(title: str) -> Change:
+    """The case applies whatever is so."""
+    return lambda k, case: iter([replace(case, when=z3.BoolVal(True)) if case.title == title else case])
 
 
 def exception_port(k: Context, after: After) -> None:
@@ -135,6 +143,10 @@ def another_is_forgotten(k: Context, after: After) -> None:
         ("fork", FORKED, 220, of(child, FORKED, "has_changed_ids", lambda k, s: z3.BoolVal(True))),
         ("fork", FORKED, 220, of(child, FORKED, "saved_group", lambda k, s: z3.IntVal(0))),
         ("fork", FORKED, 221, of(child, FORKED, "member_user", lambda k, s: s.effective_user(child(k)))),
+        ("fork", NO_MEMORY, 204, whenever(NO_MEMORY)),
+        ("execve", OUT_OF_MEMORY, 204, whenever(OUT_OF_MEMORY)),
+        ("posix_spawn", NO_MEMORY, 204, whenever(NO_MEMORY)),
+        ("posix_spawn", BEFORE_FORK, 204, whenever(BEFORE_FORK)),
         ("posix_spawn", SPAWNED, 141, of(child, SPAWNED, "pid", lambda k, s: k.before.pid(k.caller))),
         ("posix_spawn", SPAWNED, 222, of(child, SPAWNED, "pid_version", lambda k, s: k.before.pid_version(k.caller))),
         ("posix_spawn", SPAWNED, 220, of(child, SPAWNED, "effective_user", lambda k, s: z3.IntVal(0))),
