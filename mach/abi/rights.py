@@ -101,6 +101,7 @@ class PortObject(IntEnum):
     TASK_INSPECT = 8
     TASK_READ = 9
     TASK_RESUME = 10
+    TASK_ID_TOKEN = 11
 
 
 TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_READ)
@@ -109,6 +110,14 @@ TASK_FLAVOURS = (PortObject.TASK_NAME, PortObject.TASK_INSPECT, PortObject.TASK_
 FURTHER_TASK_PORTS = (*TASK_FLAVOURS, PortObject.TASK_RESUME)
 """What belongs to a task beside its own port. Tasks make no calls on the resume port: those that suspended the task
 hold rights to it (``itk_resume`` in ``osfmk/kern/task.h``)."""
+
+TASK_FLAVOUR_PORTS: dict[int, PortObject] = {
+    0: PortObject.TASK,
+    1: PortObject.TASK_READ,
+    2: PortObject.TASK_INSPECT,
+    3: PortObject.TASK_NAME,
+}
+"""``TASK_FLAVOR_CONTROL`` and the others (``osfmk/mach/mach_types.h``) -> the port of a task that each means."""
 
 
 KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
@@ -123,6 +132,7 @@ KERNEL_OBJECT_TYPES: dict[PortObject, int] = {
     PortObject.TASK_INSPECT: 44,
     PortObject.TASK_READ: 45,
     PortObject.TASK_RESUME: 36,
+    PortObject.TASK_ID_TOKEN: 50,
 }
 """Their numbers in every kernel that has them: ``IKOT_NONE``, ``IKOT_TASK``, … (``kern/ipc_kobject.h``)."""
 

@@ -17,14 +17,15 @@ from sendright.mach.signatures.memory import LATER_MEMORY, MEMORY
 from sendright.mach.signatures.messages import COMBINED, MESSAGES
 from sendright.mach.signatures.names import NAMES
 from sendright.mach.signatures.ports import PORTS
-from sendright.mach.signatures.processes import BY_PID, CREDENTIALS, LIVES
+from sendright.mach.signatures.processes import BY_PID, CREDENTIALS, IDENTITY_TOKENS, LIVES
 from sendright.mach.signatures.signature import Argument, ArgumentType, Output, OutputType, Signature
 from sendright.mach.signatures.tasks import TASKS
 
 __all__ = ["CHILD_MAKERS", "OWN_CALLS", "SIGNATURES", "TASK_MAKERS", "Argument", "ArgumentType", "Output", "OutputType", "Signature", "with_defaults"]
 
 # A call's position is its number in recorded transcripts of live kernels, and decides what a seed draws: add new calls last.
-_TABLE = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED, *CREDENTIALS, *LIVES, *BY_PID)
+_OF_PORTS = (*TASKS, *NAMES, *MESSAGES, *PORTS, *HANDLERS, *LEDGERS, *MEMORY, *GUARDS, *LATER_MEMORY, *DETAILS, *COMBINED)
+_TABLE = (*_OF_PORTS, *CREDENTIALS, *LIVES, *BY_PID, *IDENTITY_TOKENS)
 
 SIGNATURES: dict[str, Signature] = {signature.name: signature for signature in _TABLE}
 """Every call that sendright models, by name, in the order of the documentation; then those that plugins add."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sendright.mach.abi.rights import PortObject
-from sendright.mach.signatures.signature import Argument, Output, Signature
+from sendright.mach.signatures.signature import Argument, Output, Signature, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
 
@@ -148,4 +148,27 @@ FLAVOURS_BY_PID: dict[str, PortObject] = {
 }
 """Those of them that give a right to a further port of the task, with what it is."""
 
-PROCESS_CALLS = frozenset(signature.name for signature in (*CREDENTIALS, *LIVES, *BY_PID))
+IDENTITY_TOKENS = (
+    on_task(
+        "task_create_identity_token",
+        "Make a token that says which image a task runs.",
+        "mach/task.defs",
+        outputs=(Output("token", O.PORT, "a send right to the token's port"),),
+        of_processes=True,
+    ),
+    Signature(
+        name="task_identity_token_get_task_port",
+        about="Get a send right to a port of the task that runs the image of a token.",
+        arguments=(
+            Argument("token", T.PORT, "the token, by a send right to its port", PortObject.TASK_ID_TOKEN),
+            Argument("flavor", T.TASK_FLAVOUR, "which port of the task"),
+        ),
+        outputs=(Output("task_port", O.PORT, "the right"),),
+        target="token",
+        of_processes=True,
+        section="mach/task.defs",
+    ),
+)
+"""Tasks by tokens that name their images."""
+
+PROCESS_CALLS = frozenset(signature.name for signature in (*CREDENTIALS, *LIVES, *BY_PID, *IDENTITY_TOKENS))

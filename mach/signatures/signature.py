@@ -30,6 +30,7 @@ class ArgumentType(Enum):
     BOOLEAN = "boolean"  # (bool)
     SELECTOR = "selector"  # which special port (int)
     FLAVOUR = "flavour"  # which task information (int)
+    TASK_FLAVOUR = "task-flavour"  # task_flavor_t: which of the ports that stand for a task (int)
     COUNT = "count"  # words that the caller has room for (int)
     PAGE = "page"  # an address, in pages (int)
     INHERITANCE = "inheritance"  # vm_inherit_t (int)
@@ -230,6 +231,7 @@ def on_task(
     outputs: tuple[Output, ...] = (),
     in_steps: bool = False,
     weakest_target: PortObject = PortObject.TASK,
+    of_processes: bool = False,
 ) -> Signature:
     """A call that is sent to a task's port."""
     return Signature(
@@ -240,5 +242,6 @@ def on_task(
         target="task",
         in_steps=in_steps,
         weakest_target=weakest_target,
+        of_processes=of_processes,
         section=section,
     )

@@ -128,6 +128,8 @@ class Port(msgspec.Struct, frozen=True):
     request_slots: int = 0
     """How large the kernel's table of dead-name requests is, with its slot 0; 0: there is none. It grows when it is
     full, and never shrinks."""
+    image: tuple[int, int] | None = None
+    """Of a task identity token (``TASK_ID_TOKEN``): the pid and the pid version of the image that it names."""
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -371,6 +371,7 @@ DRAWS: dict[T, Draw] = {
     T.MESSAGE_ID: _one_of(*[(int(each), 1) for each in MESSAGE_IDS]),
     T.DESCRIPTORS: _descriptors,
     T.SIZE: _size,
+    T.TASK_FLAVOUR: _one_of((0, 6), (1, 2), (2, 2), (3, 2), (4, 1), (-1, 1)),
     T.TRAILER: _one_of((3, 8), (2, 2), (1, 2), (0, 2), (4, 1), (7, 1), (-1, 1)),
     T.COUNTER: _counter,
     T.ATTRIBUTES: _attributes,

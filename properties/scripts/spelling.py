@@ -156,6 +156,7 @@ read_right = read_constant("a kind of right (RECEIVE, SEND, …)", ("MACH_PORT_R
 read_inheritance = read_constant("an inheritance (SHARE, COPY, NONE)", ("VM_INHERIT_",))
 read_behaviour = read_constant("a behaviour (EXCEPTION_DEFAULT, …)", ("EXCEPTION_", "MACH_EXCEPTION_", "MACH_"))
 read_flavour = read_constant("a flavour", ("TASK_", "MACH_"))
+read_task_flavour = read_constant("a flavour of a task's port (TASK_FLAVOR_CONTROL, …)", ("TASK_FLAVOR_", "TASK_"))
 read_disposition = read_constant("a disposition (MOVE_SEND, MAKE_SEND_ONCE, …)", ("MACH_MSG_TYPE_",), (), {"NONE": int(Disposition.NONE)})
 read_host_port = read_constant("a special port of the host (HOST_PRIV_PORT, …)", ("HOST_",), ("_PORT",))
 read_selector = read_constant("a special port (TASK_BOOTSTRAP_PORT, …)", ("TASK_",), ("_PORT",))
@@ -346,6 +347,7 @@ _READERS: dict[ArgumentType, Reader] = {
     ArgumentType.BOOLEAN: read_boolean,
     ArgumentType.SELECTOR: read_selector,
     ArgumentType.FLAVOUR: read_flavour,
+    ArgumentType.TASK_FLAVOUR: read_task_flavour,
     ArgumentType.COUNT: read_number,
     ArgumentType.PAGE: read_number,
     ArgumentType.INHERITANCE: read_inheritance,

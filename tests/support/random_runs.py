@@ -93,6 +93,7 @@ VALUES: dict[T, Sequence[Any]] = {
     T.BOOLEAN: [True, False],
     T.SELECTOR: list(range(8)),
     T.FLAVOUR: [13, 15, 14],
+    T.TASK_FLAVOUR: [0, 0, 1, 2, 3, 4, -1],
     T.COUNT: [8, 2, 1, 10, 32],
     T.PAGE: [0, 1, 2, 15, 16, -1],
     T.INHERITANCE: [0, 1, 2, 3],
