@@ -13,7 +13,7 @@ import msgspec
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.rights import FURTHER_TASK_PORTS, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES
-from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.signatures.processes import kind_of_port_found
 from sendright.mach.state.process import Process
 from sendright.mach.state.process_history import ProcessHistory
 from sendright.mach.state.snapshot import EMPTY, Change, Entry, Slot, slots
@@ -126,9 +126,10 @@ def _ports(trace: Trace) -> dict[int, str]:
         if step.call == "task_suspend":
             got = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
             known.update({port: port_words(PortObject.TASK_RESUME, None) for port in got if port is not None})
-        flavour = FLAVOURS_BY_PID.get(step.call)
-        if flavour is not None:
-            got = (change.after.port for change in step.changes if change.slot == Slot("name", step.task, step.outputs.get("port", -1)))
+        flavour = kind_of_port_found(step.call, step.arguments)
+        if flavour is not None and flavour is not PortObject.TASK:
+            names = {Slot("name", step.task, name) for name in step.outputs.values() if isinstance(name, int)}
+            got = (change.after.port for change in step.changes if change.slot in names)
             known.update({port: port_words(flavour, None) for port in got if port is not None})
         if step.created_task is None and step.call != "execve":
             continue
@@ -147,6 +148,8 @@ def port_words(object_: PortObject, task: int | None) -> str:
         return f"task t{task}"
     if object_ in FURTHER_TASK_PORTS:
         return f"{object_.name.lower().removeprefix('task_')} port of " + ("a task" if task is None else f"task t{task}")
+    if object_ is PortObject.TASK_ID_TOKEN:
+        return "identity token of " + ("a task" if task is None else f"task t{task}")
     return USER_PORT if object_ is PortObject.NONE else object_.name
 
 

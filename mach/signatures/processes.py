@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sendright.mach.abi.rights import PortObject
+from collections.abc import Mapping
+from typing import Any
+
+from sendright.mach.abi.rights import TASK_FLAVOUR_PORTS, PortObject
 from sendright.mach.signatures.signature import Argument, Output, Signature, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -171,4 +174,17 @@ IDENTITY_TOKENS = (
 )
 """Tasks by tokens that name their images."""
 
+MAKES_TOKEN, BY_TOKEN = "task_create_identity_token", "task_identity_token_get_task_port"
+"""The call that makes a token, and the one that gives a port of the task that runs a token's image."""
+
 PROCESS_CALLS = frozenset(signature.name for signature in (*CREDENTIALS, *LIVES, *BY_PID, *IDENTITY_TOKENS))
+
+
+def kind_of_port_found(call: str, arguments: Mapping[str, Any]) -> PortObject | None:
+    """What the port is to which a call about processes gives a right: a port of a task, or a token; None: it gives
+    none.
+    """
+    if call == BY_TOKEN:
+        return TASK_FLAVOUR_PORTS.get(arguments.get("flavor", -1))
+    kinds = {"task_for_pid": PortObject.TASK, **FLAVOURS_BY_PID, MAKES_TOKEN: PortObject.TASK_ID_TOKEN}
+    return kinds.get(call)

@@ -92,7 +92,8 @@ class Port(msgspec.Struct, frozen=True):
 
     object: PortObject
     task: int | None
-    """The task to which this port belongs, if it is a task's port, or a further one (``FURTHER_TASK_PORTS``)."""
+    """The task to which this port belongs, if it is a task's port, or a further one (``FURTHER_TASK_PORTS``). Of a task
+    identity token: the task of which it was made, also when that has ended."""
     make_send_count: int
     sequence_number: int
     send_rights: int

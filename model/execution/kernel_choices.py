@@ -81,7 +81,13 @@ def _child(c: Choosing) -> dict[str, Any]:
 
 
 def _found(c: Choosing) -> dict[str, Any]:
-    """The task of the living process that has the pid."""
+    """The task of the living process that has the pid, or that runs the image of the token."""
+    if "token" in c.arguments:
+        state = c.system.state
+        token = state["port"].get((NAME_SLOT, c.caller, c.arguments["token"]), NO_PORT)
+        task = _with_pid(c, state["image_pid"].get(token, 0), RUNNING)
+        same = state["pid_version"].get(task) == state["image_version"].get(token, 0)
+        return {"found": task if same else NO_TASK}
     return {"found": _with_pid(c, c.arguments["pid"], RUNNING)}
 
 

@@ -314,7 +314,7 @@ class SnapshotWriter:
         object_ = PortObject(f["object"].get(port, 0))
         return Port(
             object=object_,
-            task=f["object_task"].get(port) if object_ in (PortObject.TASK, *FURTHER_TASK_PORTS) else None,
+            task=f["object_task"].get(port) if object_ in (PortObject.TASK, PortObject.TASK_ID_TOKEN, *FURTHER_TASK_PORTS) else None,
             make_send_count=f["mscount"].get(port, 0),
             sequence_number=f["seqno"].get(port, 0),
             send_rights=f["srights"].get(port, 0),
@@ -335,6 +335,7 @@ class SnapshotWriter:
             service=f["is_service"].get(port, False),
             throttled=f["is_throttled"].get(port, False),
             request_slots=f["request_slots"].get(port, 0),
+            image=(f["image_pid"].get(port, 0), f["image_version"].get(port, 0)) if object_ == PortObject.TASK_ID_TOKEN else None,
         )
 
     def _ledger(self, port: int) -> Ledger:
@@ -384,6 +385,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
             f["object_task"][number] = port.task
             if port.object in FURTHER_TASK_PORTS:
                 f["flavour_port"][port.task, int(port.object)] = number
+        if port.image is not None:
+            f["image_pid"][number], f["image_version"][number] = port.image
         counts: tuple[tuple[str, int], ...] = (("mscount", port.make_send_count), ("seqno", port.sequence_number), ("srights", port.send_rights))
         counts += (("lost_sends", port.lost_send_rights), ("sorights", port.send_once_rights), ("msgcount", len(port.queue)))
         for name, value in counts:

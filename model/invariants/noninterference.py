@@ -88,8 +88,8 @@ CHANNELS = (
     ),
     Channel(
         "process",
-        "a process begins, sets its ids or ends",
-        "whether there is a process with the pid, and whether the task may get its ports",
+        "a process begins, sets its ids, executes an image or ends",
+        "whether there is a process with the pid, whether it still runs an image, and whether the task may get its ports",
         "nothing: every process can ask for any pid (step invariant 223 says who gets a port)",
     ),
     Channel(

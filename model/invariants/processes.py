@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import z3
 
-from sendright.mach.abi.rights import FURTHER_TASK_PORTS, HostPort, Place
+from sendright.mach.abi.rights import FURTHER_TASK_PORTS, HostPort, Place, PortObject
 from sendright.model.language.invariant import Variables, forall, invariant
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
@@ -94,6 +94,20 @@ def images(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     same = z3.And(s.pid(v.t) == s.pid(v.u), s.pid_version(v.t) == s.pid_version(v.u))
     in_exec = z3.Or(*[z3.And(s.wait(t) == WAIT.EXECUTING, s.waits_child(t) == u, s.exec_phase(t) == 1) for t, u in ((v.t, v.u), (v.u, v.t))])
     yield "one image", forall([v.t, v.u], z3.Implies(z3.And(exist, same), z3.Or(v.t == v.u, in_exec)))
+
+
+@invariant(150, "an identity token names one image", lambda profile: profile.has_processes)
+def tokens_name_images(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The pid version of an identity token is below the next one that the kernel gives. Only the task of which it was
+    made has its pid and its pid version, and the new task of that one's exec before it has an identity.
+    """
+    token = z3.And(s.active(v.p), s.object(v.p) == OBJECT.of(PortObject.TASK_ID_TOKEN))
+    yield "its version", forall([v.p], z3.Implies(token, s.image_version(v.p) < s.pid_versions()))
+    same = z3.And(s.pid(v.t) == s.image_pid(v.p), s.pid_version(v.t) == s.image_version(v.p))
+    runs = z3.And(token, s.process(v.t) != PROCESS.NO_PROCESS, same)
+    made_of = s.object_task(v.p)
+    new = z3.And(s.wait(made_of) == WAIT.EXECUTING, s.waits_child(made_of) == v.t, s.exec_phase(made_of) == 1)
+    yield "its task", forall([v.p, v.t], z3.Implies(runs, z3.Or(v.t == made_of, new)))
 
 
 @invariant(149, "no right leads to the new task of an exec before the switch", lambda profile: profile.has_processes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import z3
 
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.signatures import ArgumentType, Signature
-from sendright.mach.signatures.processes import PROCESS_MAKERS
+from sendright.mach.signatures.processes import BY_TOKEN, PROCESS_MAKERS
 from sendright.model.invariants.noninterference import Grasp
 from sendright.model.invariants.steps.locality import TAKES_MESSAGES, Touched, missing, request_of_trap
 from sendright.model.language.invariant import Variables
@@ -16,7 +16,7 @@ from sendright.model.language.rule import EXEC_RESUMED
 from sendright.model.language.sorts import OBJECT, PLACE, STAGE, Term
 from sendright.model.language.state import OF_PROCESS
 from sendright.model.language.terms import Name, sort_of
-from sendright.model.language.transition import ABOUT_CHILDREN, BY_PID, GOES_ON_WITH_TASK, Transition
+from sendright.model.language.transition import ABOUT_CHILDREN, BY_PID, FINDS_TASKS, GOES_ON_WITH_TASK, Transition
 
 ANOTHER = "another_name"
 """A name of the caller's, which may be any: what it would lead to, if a later call's arguments gave it."""
@@ -166,11 +166,11 @@ def _process(sight: Sight) -> Callable[..., Term]:
     return sight.process
 
 
-def _by_pid(seen: Seen) -> Seen:
-    """What calls that get a port by a pid look at, whatever process has that."""
+def _everywhere_for(calls: Collection[str], seen: Seen) -> Seen:
+    """What these calls look at, whatever task it is of: they find a task through its process."""
 
     def sees(sight: Sight) -> Callable[..., Term]:
-        return (lambda *point: z3.BoolVal(True)) if sight.x.rule in BY_PID else seen(sight)
+        return (lambda *point: z3.BoolVal(True)) if sight.x.rule in calls else seen(sight)
 
     return sees
 
@@ -204,7 +204,7 @@ _IDS = tuple(f"{which}_{of}" for of in ("user", "group") for which in ("real", "
 """The ids by which a call decides whether a process may control another."""
 
 SEEN: Mapping[str, Seen] = {
-    **dict.fromkeys(("task_port", "flavour_port"), _by_pid(_task)),
+    **dict.fromkeys(("task_port", "flavour_port"), _everywhere_for(FINDS_TASKS, _task)),
     **dict.fromkeys(("security", "audit", "suspend_count", "exception_behaviour", "exception_flavour", "set_by_root"), _task),
     **dict.fromkeys(("wait", "waits_with", "waits_at", "waits_for", "waits_limit", "waits_large", "waits_trailer"), _task),
     **dict.fromkeys(("will_receive", "will_wait"), _task),
@@ -212,6 +212,7 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("task_life", "wired", "paged"), lambda sight: sight.drawing),
     **dict.fromkeys(("kind", "port", "urefs", "form", "due_at", "died_first", "unlooked", "told", "had", "send_possible"), _slot),
     **dict.fromkeys(("object_task", "msgcount", "reserved", "qlimit", "srights", "is_immovable", "purpose"), _port),
+    **dict.fromkeys(("image_pid", "image_version"), _port),
     **dict.fromkeys(("port_life", "ledger_limit", "ledger_balance", "ledger_parent", "ledger_payer"), _ledger),
     **dict.fromkeys(
         ("receiver", "mscount", "seqno", "sorights", "member", "context", "is_guarded", "is_strict", "no_senders_due", "request_slots"), _own_port
@@ -221,11 +222,12 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("sender_security", "sender_audit", "from_kernel"), _message),
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
     **dict.fromkeys(OF_PROCESS, _task),
-    **dict.fromkeys(("process", "pid"), _by_pid(_process)),
+    "pid_version": _everywhere_for((BY_TOKEN,), _task),
+    **dict.fromkeys(("process", "pid"), _everywhere_for(FINDS_TASKS, _process)),
     **dict.fromkeys(("parent_pid", "is_orphan", "exit_status"), _process),
-    **dict.fromkeys(("has_changed_ids", *_IDS), _by_pid(_task)),
+    **dict.fromkeys(("has_changed_ids", *_IDS), _everywhere_for(BY_PID, _task)),
     "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in (*PROCESS_MAKERS, EXEC_RESUMED)),
-    "object": _by_pid(_ledger),
+    "object": _everywhere_for(FINDS_TASKS, _ledger),
     "clock": nowhere,
     "content": lambda sight: sight.content,
     "object_made": nowhere,

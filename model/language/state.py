@@ -140,7 +140,11 @@ FIELDS: dict[str, FieldDeclaration] = {
     # ports
     "port_life": FieldDeclaration(("Port",), "Life", "not yet made, active, or dead"),
     "object": FieldDeclaration(("Port",), "PortObject", "the kernel object for which it stands"),
-    "object_task": FieldDeclaration(("Port",), "Task", "of a task's port, or a further port of a task: the task"),
+    "object_task": FieldDeclaration(
+        ("Port",), "Task", "of a task's port, or a further port of a task: the task; of an identity token: the task of which it was made"
+    ),
+    "image_pid": FieldDeclaration(("Port",), "Int", "of an identity token: the pid of the process whose image it names"),
+    "image_version": FieldDeclaration(("Port",), "Int", "of an identity token: the pid version of that image"),
     "receiver": FieldDeclaration(("Port",), "Slot", "the slot of its receive right"),
     "mscount": FieldDeclaration(("Port",), "Int", "make-send count"),
     "seqno": FieldDeclaration(("Port",), "Int", "sequence number of the next message received"),

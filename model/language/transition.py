@@ -11,6 +11,7 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place, PortObject
 from sendright.mach.kernel.profiles import LedgerRule
 from sendright.mach.signatures import SIGNATURES, TASK_MAKERS, Signature
+from sendright.mach.signatures.processes import BY_TOKEN
 from sendright.model.language.actions import in_space
 from sendright.model.language.memo import memoized
 from sendright.model.language.rule import COPY_IN, CREATION_RESUMED, EXEC_RESUMED, RULES, WAIT4_RESUMED, Case, Context
@@ -36,6 +37,8 @@ BY_PID: Mapping[str, PortObject] = {
     "task_read_for_pid": PortObject.TASK_READ,
 }
 """The calls that give a right to a port of a process's task, and which port."""
+FINDS_TASKS = (*BY_PID, BY_TOKEN)
+"""The calls for which the kernel finds a task through its process."""
 MAKERS = (
     *TASK_MAKERS,
     CREATION_RESUMED,
@@ -45,7 +48,7 @@ MAKERS = (
     "task_get_special_port",
     "task_suspend",
     COPY_IN,
-    *BY_PID,
+    *FINDS_TASKS,
 )
 """The rules that make send rights to existing ports. (``ledger_create`` makes one to a new port.) Other
 rules must make none.

@@ -1351,6 +1351,43 @@ def a_process_with_other_ids_is_asked_for(s: Stage) -> _Calls[None]:
             yield from _asks(s, s.pick([pid, pid, _process(s, parent).pid]))
 
 
+def an_image_is_asked_for_by_its_token(s: Stage) -> _Calls[None]:
+    """A task makes identity tokens of a child, before, during or after an exec of the child's, and asks with them for
+    its ports; now and then the child ends, or the token goes to another task.
+    """
+    parent = _parent(s)
+    child = yield from _child(s, parent)
+    stops = s.choices.one_in(2)
+    names = [(yield from _token_of(s, parent, child))]
+    yield from _asks_by_token(s, parent, names)
+    if s.choices.one_in(3):
+        other = s.pick([task for task in callers(s.snapshot) if task not in (parent, child)])
+        port = s.port_of(parent, names[0])
+        yield from s.give(parent, other, port, Disposition.COPY_SEND)
+        yield from _asks_by_token(s, other, [s.name(other, port)])
+    if s.choices.one_in(4):
+        yield from s.end(child)
+    else:
+        yield from s.attempt(child, Call("execve", {"set_user": s.pick([0, 501, UNSET]), "set_group": UNSET}, stop=stops))
+    while (shown := s.snapshot.tasks.get(child)) is not None and shown.waiting is not None:
+        with suppress(Lost):
+            names.append((yield from _token_of(s, parent, child)))
+        yield from _asks_by_token(s, parent, names)
+        yield from s.attempt(child, Call("execve", {}, stop=not s.choices.one_in(4), resume=True))
+    yield from _asks_by_token(s, parent, names)
+
+
+def _token_of(s: Stage, by: int, task: int) -> _Calls[int]:
+    """A new identity token of a task, which another task makes: that one's name for it."""
+    made = yield from s.make(by, "task_create_identity_token", task=s.control(by, task))
+    return int(made.outputs["token"])
+
+
+def _asks_by_token(s: Stage, task: int, names: list[int]) -> _Calls[None]:
+    """A task asks for a port by one of its tokens."""
+    yield from s.attempt(task, s.draw(task, "task_identity_token_get_task_port", token=s.choices.pick(names)))
+
+
 def a_child_ends_and_is_waited_for(s: Stage) -> _Calls[None]:
     """A child ends, and its parent waits for it, before or after; others ask for the child meanwhile, and when it is
     forgotten.
@@ -1452,6 +1489,7 @@ PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
     (a_parent_ends_before_its_children, 3),
     (a_process_with_two_users_sets_both, 8),
     (a_process_spawns_a_set_id_image, 4),
+    (an_image_is_asked_for_by_its_token, 5),
     (_ends_waiting(_stops), 1),  # once more: a process that waits can't be ended, so the plan often comes to nothing here
     (a_message_outlives_its_senders_ids, 2),
 )

@@ -202,7 +202,7 @@ def _leg_in_words(flows: FlowGraph, source: Container | None, target: Container,
     if source is None:
         return f"{target} requests it" if calls else f"{target} has it"
     if along is not None:
-        by_task_port = controlled_by(flows.snapshot.ports[along.port]) is not None
+        by_task_port = controlled_by(flows.snapshot, flows.snapshot.ports[along.port]) is not None
         if isinstance(along, ToReceiver):
             return f"{source} {'puts it into the space of' if by_task_port else 'sends it to'} {target}"
         return f"{target} extracts it from {source}" if by_task_port else f"{source} replies to {target} with it"

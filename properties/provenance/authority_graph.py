@@ -62,7 +62,9 @@ _MAKERS: dict[PortObject, tuple[PortObject, ...]] = {
     flavour: tuple([each for each in SIGNATURES["task_get_special_port"].target_objects if each not in TASK_FLAVOURS[:place]])
     for place, flavour in enumerate(TASK_FLAVOURS)
 }
-"""A further port of a task -> the ports of the task through which the kernel makes rights to it."""
+"""A port of a task -> the ports of the task, and tokens, through which the kernel makes rights to it."""
+for _port in (PortObject.TASK, *TASK_FLAVOURS):
+    _MAKERS[_port] = (*_MAKERS.get(_port, ()), PortObject.TASK_ID_TOKEN)
 _MAKERS[PortObject.TASK_RESUME] = SIGNATURES["task_suspend"].target_objects
 
 
@@ -141,7 +143,7 @@ class FlowGraph:
         queued = {message.serial for port in snapshot.ports.values() for message in port.queue}
         self._unsent = self._queue_of.keys() - queued
         self._receive_rights = {entry.port: slot for slot, entry in self.entries.items() if entry.kind in RECEIVING}
-        self._stays = profile is not None and target in snapshot.ports and snapshot.ports[target].object in profile.immovable_objects
+        self._stays = profile is not None and target in snapshot.ports and self._is_immovable(snapshot.ports[target], profile)
         self._joins_host = (profile is None or profile.serves("host_get_special_port")) and not self._stays
         self.passive = set(trusted) - self._controlled(set(trusted))
         """The trusted tasks that no untrusted task controls: they don't pass rights on."""
@@ -161,6 +163,14 @@ class FlowGraph:
         for other in snapshot.tasks:
             for caller in snapshot.tasks.keys() - self.passive - {other}:
                 self._add_by_pid(caller, other)
+
+    def _is_immovable(self, port: Port, profile: Profile) -> bool:
+        """Whether rights to the port stay where they are. A right to a process's control port can be carried all the
+        same: as one to an identity token.
+        """
+        task = self.snapshot.tasks.get(-1 if port.task is None else port.task)
+        has_tokens = port.object is PortObject.TASK and task is not None and task.process is not None
+        return port.object in profile.immovable_objects and not has_tokens
 
     def _add_by_pid(self, caller: int, other: int) -> None:
         """Join a task with another one that it gets from the kernel, by the pid of its process."""
@@ -223,8 +233,10 @@ class FlowGraph:
         return PortObject.NONE if port is None else self.snapshot.ports[port].object
 
     def _task_at(self, slot: Slot) -> int | None:
-        port = self.entries[slot].port
-        return None if port is None else self.snapshot.ports[port].task
+        """The task of the port to which the right in ``slot`` leads; of a token, if it runs the token's image."""
+        number = self.entries[slot].port
+        port = None if number is None else self.snapshot.ports[number]
+        return None if port is None or not may_lead(self.snapshot, port) else port.task
 
     def _controlled(self, trusted: set[int]) -> set[int]:
         """The trusted tasks that untrusted tasks control, directly or through others."""
@@ -235,7 +247,7 @@ class FlowGraph:
                 for slot, entry in self.entries.items()
                 if entry.kind is SlotKind.SEND
                 and entry.port is not None
-                and (task := controlled_by(self.snapshot.ports[entry.port])) in trusted - controlled
+                and (task := controlled_by(self.snapshot, self.snapshot.ports[entry.port])) in trusted - controlled
                 if any(holder not in trusted - controlled for holder in self._holders(slot))
             }
             more |= {
@@ -266,8 +278,8 @@ class FlowGraph:
 
     def _add(self, slot: Slot, entry: Entry, number: int, container: Container) -> None:
         port = self.snapshot.ports[number]
-        fetch = _fetch(slot)
-        controls = controlled_by(port)
+        fetch = _fetch(slot) + (port.object is PortObject.TASK_ID_TOKEN)  # a token gives the control port first
+        controls = controlled_by(self.snapshot, port)
         self.graph.add_edge(SlotEntry(slot), SlotExit(slot), weight=0, capacity=1)
         # The rights in a message can't be used before it is received.
         user = container.opened
@@ -341,9 +353,21 @@ def may_name(snapshot: Snapshot, caller: int, other: int) -> bool:
     return own.effective_user == 0 or (own.effective_user, own.real_user) == (target.effective_user, target.real_user)
 
 
-def controlled_by(port: Port) -> int | None:
-    """The task that a send right to ``port`` controls; None: it controls none."""
-    return port.task if port.object is PortObject.TASK else None
+def controlled_by(snapshot: Snapshot, port: Port) -> int | None:
+    """The task that a send right to ``port`` controls, which is the task's control port or a token of it; None: it
+    controls none.
+    """
+    controls = port.object in (PortObject.TASK, PortObject.TASK_ID_TOKEN) and may_lead(snapshot, port)
+    return port.task if controls else None
+
+
+def may_lead(snapshot: Snapshot, port: Port) -> bool:
+    """Whether ``port`` is no token, or one whose image its task runs."""
+    if port.image is None:
+        return True
+    task = None if port.task is None else snapshot.tasks.get(port.task)
+    process = None if task is None else task.process
+    return process is not None and not process.is_shadow and (process.pid, process.pid_version) == port.image
 
 
 def _fetch(slot: Slot) -> int:

@@ -25,7 +25,7 @@ from sendright.mach.abi.rights import (
 )
 from sendright.mach.kernel.profiles import HostSelf
 from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES
-from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.signatures.processes import BY_TOKEN, FLAVOURS_BY_PID, MAKES_TOKEN, kind_of_port_found
 from sendright.mach.state.snapshot import Slot
 from sendright.mach.state.trace import Step
 from sendright.properties.provenance.carried import DESTINATION, REPLY, Carried, carried_by, named_by
@@ -281,12 +281,22 @@ def _set_identity(m: StepView) -> Iterator[Flow]:
             yield Flow(Slot("place", task, Place.HOST), "made", made_from=m.rights.ports_of(host))
 
 
-def _task_by_pid(m: StepView) -> Iterator[Flow]:
-    """A right to a port of the task that the pid denotes; the kernel may make the port now."""
-    flavour = FLAVOURS_BY_PID.get(m.step.call)
+def _task_found(m: StepView) -> Iterator[Flow]:
+    """A right to a port of the task that the pid or the token denotes; the kernel may make the port now."""
+    kind = kind_of_port_found(m.step.call, m.step.arguments)
+    if kind is None:
+        return
     task = m.rights.target_task(m.step)
-    ports = {port for port in m.rights.ports_of(flavour or PortObject.TASK) if m.rights.task_of.get(port) == task}
-    yield Flow(m.output("port"), "given by pid", made_from=frozenset(ports) if flavour is None else m.new_ports() | ports)
+    ports = frozenset(port for port in m.rights.ports_of(kind) if m.rights.task_of.get(port) == task)
+    made = ports if kind is PortObject.TASK else ports | m.new_ports()
+    if m.step.call == BY_TOKEN:
+        yield Flow(m.output("task_port"), "given by token", made_from=made)
+    else:
+        yield Flow(m.output("port"), "given by pid", made_from=made)
+
+
+def _make_token(m: StepView) -> Iterator[Flow]:
+    yield Flow(m.output("token"), "made", made_from=m.new_ports())
 
 
 def _set_task_token(m: StepView) -> Iterator[Flow]:
@@ -536,7 +546,8 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg": _send_and_receive,
     **dict.fromkeys(("fork", "posix_spawn", "execve"), _fork),
     **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid", "setgroups", "initgroups"), _set_identity),
-    **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID), _task_by_pid),
+    **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID, BY_TOKEN), _task_found),
+    MAKES_TOKEN: _make_token,
 }
 """Call -> the function that yields its flows. The other calls bring no rights."""
 

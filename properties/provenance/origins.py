@@ -15,7 +15,7 @@ from sendright.mach.abi.codes import IN_PROGRESS
 from sendright.mach.abi.rights import Disposition, Place, PortObject, SlotKind
 from sendright.mach.kernel.profiles import PROFILES, Profile
 from sendright.mach.signatures import SIGNATURES
-from sendright.mach.signatures.processes import FLAVOURS_BY_PID
+from sendright.mach.signatures.processes import BY_TOKEN, kind_of_port_found
 from sendright.mach.state.process_history import ProcessHistory
 from sendright.mach.state.snapshot import EMPTY, Entry, Slot, Snapshot, slots
 from sendright.mach.state.trace import Step
@@ -29,6 +29,7 @@ How = Literal[
     "inherited",
     "extracted",
     "given by pid",
+    "given by token",
     "received",
     "handed back",
     "counted",
@@ -155,10 +156,12 @@ class Rights:
             self.objects[port], self.task_of[port] = PortObject.TASK, task
 
     def target_task(self, step: Step) -> int:
-        """The task that ``step`` asks for: by a name for its port, or by the pid of its process; -1: none."""
+        """The task that ``step`` asks for: by a name for its port or for a token of it, or by the pid of its process;
+        -1: none."""
         if "pid" in step.arguments:
             return self.processes.task_of(step.arguments["pid"])
-        port = self.at(Slot("name", step.task, step.arguments.get("task", -1))).port
+        named = step.arguments.get("token" if step.call == BY_TOKEN else "task", -1)
+        port = self.at(Slot("name", step.task, named)).port
         return -1 if port is None else self.task_of.get(port, -1)
 
     def _follow_waiting(self, step: Step) -> None:
@@ -203,8 +206,9 @@ def new_ledger(step: Step) -> int | None:
 
 def further_port(step: Step, known_ports: Collection[int]) -> int | None:
     """The further port of a task that the kernel made in ``step``, from the right that the caller got: its name,
-    inspect, read or resume port."""
-    if step.call not in ("task_get_special_port", "task_suspend", *FLAVOURS_BY_PID):
+    inspect, read or resume port, or an identity token of it."""
+    gives = kind_of_port_found(step.call, step.arguments) or step.call in ("task_get_special_port", "task_suspend")
+    if not gives:
         return None
     given = (change.after.port for change in step.changes if (change.slot.where, change.slot.owner) == ("name", step.task))
     return next((port for port in given if port is not None and port not in known_ports), None)
@@ -214,8 +218,9 @@ def _further_object(step: Step, profile: Profile | None) -> PortObject:
     """What the port is that the kernel made in such a step."""
     if step.call == "task_suspend":
         return PortObject.TASK_RESUME
-    if step.call in FLAVOURS_BY_PID:
-        return FLAVOURS_BY_PID[step.call]
+    found = kind_of_port_found(step.call, step.arguments)
+    if found is not None:
+        return found
     flavours = {} if profile is None else profile.flavour_ports
     return flavours.get(step.arguments.get("which", -1), PortObject.TASK_NAME)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
+from sendright.mach.abi.rights import PortObject
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, ArgumentType, Signature
 from sendright.model.invariants.steps.precedence import Stage, stage
@@ -67,6 +68,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     ReturnCode.EAGAIN: (Stage.MEMORY,),
     ReturnCode.ENOMEM: (Stage.MEMORY,),
     ReturnCode.KERN_PROTECTION_FAILURE: (Stage.CONTENT,),
+    ReturnCode.KERN_NOT_FOUND: (Stage.CONTENT,),
     # memory
     ReturnCode.KERN_INVALID_ADDRESS: (Stage.VALUES, Stage.CONTENT),
     ReturnCode.KERN_NO_SPACE: (Stage.CONTENT,),
@@ -122,6 +124,7 @@ ONLY_WITH: dict[ReturnCode, Callable[[Signature], bool]] = {
     ReturnCode.KERN_UREFS_OVERFLOW: _names,
     ReturnCode.KERN_NO_ACCESS: lambda call: call.takes(ArgumentType.SELECTOR) or call.takes(ArgumentType.HOST_SELECTOR),
     ReturnCode.KERN_DENIED: lambda call: any(argument.name == "service" for argument in call.arguments),
+    ReturnCode.KERN_NOT_FOUND: lambda call: any(argument.object is PortObject.TASK_ID_TOKEN for argument in call.arguments),
 }
 """The codes that only calls have of which this is true."""
 
@@ -141,7 +144,7 @@ def may_answer(x: Transition) -> bool:
         return False
     call = SIGNATURES.get(rule.partition(":")[0])
     group = code.name.partition("_")[0]
-    if call is not None and call.of_processes:
+    if call is not None and call.of_processes and call.target is None:
         return group in (("KERN",) if call.section == MACH_TRAPS else ("MACH", *ERRNO))
     if group in ERRNO:
         return False

@@ -14,8 +14,9 @@ import msgspec
 import z3
 
 from sendright.mach.abi.port_attributes import PortAttributes, PortPurpose
-from sendright.mach.abi.rights import EXCEPTION_PLACES, Disposition, Inheritance, Notification, Place, PortObject
+from sendright.mach.abi.rights import EXCEPTION_PLACES, TASK_FLAVOUR_PORTS, Disposition, Inheritance, Notification, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType, OutputType, Signature
+from sendright.mach.signatures.processes import BY_TOKEN, MAKES_TOKEN
 from sendright.mach.state.process import FIRST_PID
 from sendright.model.language.actions import counted_messages
 from sendright.model.language.invariant import Variables
@@ -44,7 +45,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PROCESS, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import BY_PID, SETS_IDS, SUSPENSION, TASK_ENDS, Transition
+from sendright.model.language.transition import BY_PID, FINDS_TASKS, SETS_IDS, SUSPENSION, TASK_ENDS, Transition
 
 TAKES_MESSAGES = "task_terminate"
 """The call that ends another task's wait, and the message with which that task waits."""
@@ -177,7 +178,7 @@ class Touched:
     @property
     def giver(self) -> Term:
         """The task of which the call gives a further port."""
-        return self.k["found"] if self.rule in BY_PID else self.target
+        return self.k["found"] if self.rule in FINDS_TASKS else self.target
 
     @property
     def holder(self) -> Term:
@@ -227,7 +228,7 @@ def creates(x: Transition) -> bool:
 def makes_ports(x: Transition) -> bool:
     """Creations of tasks and ledgers, and allocations."""
     gives_kernel_object = x.creates or x.is_call(lambda call: call.changes_ledgers and call.replies_with_rights)
-    return gives_kernel_object or gives_further_ports(x) or x.rule in (*ALLOCATORS, EXEC_RESUMED)
+    return gives_kernel_object or gives_further_ports(x) or x.rule in (*ALLOCATORS, EXEC_RESUMED, MAKES_TOKEN)
 
 
 def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
@@ -236,6 +237,8 @@ def given_further_ports(x: Transition) -> Mapping[PortObject, Term]:
     """
     if x.rule in BY_PID and BY_PID[x.rule] is not PortObject.TASK:
         return {BY_PID[x.rule]: z3.BoolVal(True)}
+    if x.rule == BY_TOKEN:
+        return {kind: x.k["flavor"] == flavour for flavour, kind in TASK_FLAVOUR_PORTS.items() if kind is not PortObject.TASK}
     if x.rule == "task_suspend" and x.k.profile.resume_ports:
         return {PortObject.TASK_RESUME: z3.BoolVal(True)}
     if x.rule != "task_get_special_port":
@@ -619,9 +622,9 @@ def _kernel_makes(t: Touched, port: Term) -> Term:
     replies = x.creates and not x.stops and x.is_call(lambda call: call.replies_with_rights)
     if replies or x.rule in (CREATION_RESUMED, "ledger_create"):
         made.append(a.port(x.reply(0)))
-    if x.rule in ("mach_host_self", "task_for_pid"):
+    if x.rule in ("mach_host_self", "task_for_pid", MAKES_TOKEN, BY_TOKEN):
         made.append(a.port(x.reply(0)))
-    if gives_resume_port(x):
+    elif gives_resume_port(x):
         made.append(resume_port(x, a))
     elif gives_further_ports(x):
         made.append(z3.If(z3.Or(*given_further_ports(x).values()), a.port(x.reply(0)), t.sorts.no_port))
@@ -832,8 +835,18 @@ def _guarded(field: str) -> tuple[Reason, ...]:
 def _new_object_of_port(t: Touched, p: Term) -> Term:
     if further := given_further_ports(t.x):
         return z3.And(t.made(p), z3.Or(*[z3.And(given, t.a.object(p) == OBJECT.of(kind)) for kind, given in further.items()]))
-    kind = PortObject.TASK if t.x.creates or t.rule == EXEC_RESUMED else PortObject.LEDGER if t.rule == "ledger_create" else PortObject.NONE
+    kind = {"ledger_create": PortObject.LEDGER, MAKES_TOKEN: PortObject.TASK_ID_TOKEN}.get(t.rule, PortObject.NONE)
+    kind = PortObject.TASK if t.x.creates or t.rule == EXEC_RESUMED else kind
     return z3.And(t.made(p), t.a.object(p) == OBJECT.of(kind))
+
+
+def _of_new_token(field: str, of_process: str) -> Reason:
+    """The token that the call makes has this of the process behind its target."""
+
+    def where(t: Touched, p: Term) -> Term:
+        return z3.And(t.made(p), t.a.fields[field](p) == t.b.fields[of_process](t.target))
+
+    return Reason("the token is made of its target, as its process is now", where, rules(MAKES_TOKEN))
 
 
 def _may_end(t: Touched, p: Term) -> Term:
@@ -1268,7 +1281,10 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
             rules(EXEC_RESUMED),
         ),
         Reason("the port is made in this step for its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.giver), gives_further_ports),
+        Reason("the token is made of its target", lambda t, p: z3.And(t.made(p), t.a.object_task(p) == t.target), rules(MAKES_TOKEN)),
     ),
+    "image_pid": (_of_new_token("image_pid", "pid"),),
+    "image_version": (_of_new_token("image_version", "pid_version"),),
     "receiver": (NEW, Reason("the receive right leaves its slot for another one", _right_moves)),
     "mscount": (
         Reason("the kernel makes send rights to it", _kernel_made, lambda x: x.rule != COPY_IN),

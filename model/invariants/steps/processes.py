@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.codes import ReturnCode
-from sendright.mach.abi.rights import Place, PortObject
+from sendright.mach.abi.rights import TASK_FLAVOUR_PORTS, Place, PortObject
 from sendright.mach.abi.tokens import UNSET
-from sendright.mach.signatures.processes import PROCESS_MAKERS
+from sendright.mach.signatures.processes import BY_TOKEN, MAKES_TOKEN, PROCESS_MAKERS
 from sendright.mach.state.process import FIRST_PID, NO_MEMBER
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import EXEC_RESUMED, WAIT4_RESUMED
@@ -293,6 +293,45 @@ def given_by_pid(x: Transition, port: Term) -> Term:
     task, kind = x.after.object_task(port), BY_PID[x.rule]
     own = x.after.task_port(task) if kind is PortObject.TASK else x.after.flavour_port(task, OBJECT.of(kind))
     return z3.And(x.after.active(port), port == own, x.after.object(port) == OBJECT.of(kind), named_by_pid(x, task), entitled(x, task))
+
+
+def given_by_token(x: Transition, port: Term) -> Term:
+    """The call gives this port: the one that its flavour means, of the task of which its token was made. That task's
+    process lives and runs the token's image.
+    """
+    if x.rule != BY_TOKEN:
+        return z3.BoolVal(False)
+    b, a, k = x.before, x.after, x.k
+    token = b.port(k.slot(k["token"]))
+    task = b.object_task(token)
+    runs = [b.process(task) == PROCESS.RUNNING, b.pid(task) == b.image_pid(token), b.pid_version(task) == b.image_version(token)]
+    meant = []
+    for flavour, kind in TASK_FLAVOUR_PORTS.items():
+        own = a.task_port(task) if kind is PortObject.TASK else a.flavour_port(task, OBJECT.of(kind))
+        meant.append(z3.And(k["flavor"] == flavour, port == own, a.object(port) == OBJECT.of(kind)))
+    return z3.And(k.object(k["token"], PortObject.TASK_ID_TOKEN), *runs, a.active(port), z3.Or(*meant))
+
+
+@step_property(227, "an identity token leads to one image only")
+def by_token(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """Who has a right to a task's control port can make an identity token of it. That says which image the task's
+    process runs.
+
+    The call that takes a token gives the port that its flavour means, of the task of which the token was made. It does
+    so only while that task's process runs the same image.
+    """
+    if x.case.code is not ReturnCode.KERN_SUCCESS:
+        return
+    b, a, k = x.before, x.after, x.k
+    if x.rule == MAKES_TOKEN:
+        task, token = k.task_behind(k["task"]), a.port(x.reply(0))
+        new = [a.kind(x.reply(0)) == KIND.SEND, b.port_life(token) == LIFE.UNBORN, a.object(token) == OBJECT.of(PortObject.TASK_ID_TOKEN)]
+        image = [a.object_task(token) == task, a.image_pid(token) == b.pid(task), a.image_version(token) == b.pid_version(task)]
+        yield "the token", z3.And(*new, *image)
+        yield "by whom", k.object(k["task"], PortObject.TASK)
+    elif x.rule == BY_TOKEN:
+        slot = x.reply(0)
+        yield "which port", z3.And(a.kind(slot) == KIND.SEND, given_by_token(x, a.port(slot)))
 
 
 @step_property(223, "a task's port is given by a pid to who may have it")

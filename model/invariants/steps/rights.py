@@ -11,7 +11,7 @@ from sendright.mach.abi.rights import Disposition, Place, PortObject
 from sendright.mach.signatures import SIGNATURES, ArgumentType
 from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.model.invariants.steps.locality import given_further_ports, gives_further_ports, holds_resume
-from sendright.model.invariants.steps.processes import given_by_pid
+from sendright.model.invariants.steps.processes import given_by_pid, given_by_token
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import (
     COPY_IN,
@@ -22,7 +22,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import BY_PID, MAKERS, SETS_IDS, Transition
+from sendright.model.language.transition import FINDS_TASKS, MAKERS, SETS_IDS, Transition
 
 
 @step_property(2, "dead ports stay dead", of_whole_calls=True)
@@ -155,13 +155,13 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
     drawn = z3.Exists([v.u], z3.And(x.controls(v.u), z3.Or(port == b.wired(v.u), port == b.paged(v.u))))
     given = z3.Or(port == v.sorts.host_port, drawn)
-    if gives_further_ports(x) and x.rule not in BY_PID:
+    if gives_further_ports(x) and x.rule not in FINDS_TASKS:
         task = b.object_task(port)
         further = z3.Or(*[z3.And(given, port == b.flavour_port(task, OBJECT.of(kind))) for kind, given in given_further_ports(x).items()])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
     if x.rule in SETS_IDS:
         given = z3.Or(given, z3.And(port == v.sorts.host_priv_port, a.effective_user(x.k.caller) == 0))
-    given = z3.Or(given, given_by_pid(x, port))
+    given = z3.Or(given, given_by_pid(x, port), given_by_token(x, port))
     if x.rule == CREATION_RESUMED:
         given = z3.Or(given, port == b.waits_host(x.k.caller), port == b.task_port(x.half_made))
     if x.rule in (*PROCESS_MAKERS, EXEC_RESUMED):
