@@ -14,12 +14,12 @@ from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import Place
 from sendright.mach.kernel.profiles import XNU
 from sendright.mach.results.verdicts import Verdict
-from sendright.model.calls.processes import by_pid
+from sendright.model.calls.processes import by_pid, identity_tokens
 from sendright.model.calls.processes.identity import has_process, is_root
 from sendright.model.calls.tasks import set_host
 from sendright.model.language.actions import clone, place_slot
 from sendright.model.language.rule import RULES, Case, Context
-from sendright.model.language.sorts import Term
+from sendright.model.language.sorts import PROCESS, UNBOUNDED, Term
 from sendright.model.language.state import After, State
 from sendright.model.proof.obligations import ProofTask, decide
 from sendright.properties.policy.load import load_policy
@@ -174,6 +174,59 @@ def kernels_own(k: Context, after: After) -> None:
 )
 def test_a_port_that_is_given_to_others_is_seen(rule: str, title: str, number: int | str, change: Change) -> None:
     assert seen(rule, title, (number,), change, profile=XNU)
+
+
+TOKEN, MAKES_TOKEN, BY_TOKEN = "a right to a new token", "task_create_identity_token", "task_identity_token_get_task_port"
+CONTROL_PORT, WEAKER_PORT = "a right to the control port", "a right to a weaker port"
+
+
+def of_token(field: str, value: Callable[[Context], Term]) -> Change:
+    """The new token has another value in this field."""
+
+    def more(k: Context, after: After) -> None:
+        after.at(field)[k["new_port"]] = value(k)
+
+    return then(TOKEN, more)
+
+
+def finds(pid: bool = True, version: bool = True, running: bool = True) -> Callable[[State, Term, Term], Term]:
+    """What runs a token's image, if some of it isn't looked at."""
+
+    def runs(state: State, task: Term, token: Term) -> Term:
+        tests = [state.process(task) == PROCESS.RUNNING] if running else [has_process(state, task), state.alive(task)]
+        tests += [state.pid(task) == state.image_pid(token)] if pid else []
+        return z3.And(*tests, *([state.pid_version(task) == state.image_version(token)] if version else []))
+
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "number", "change"),
+    [
+        (MAKES_TOKEN, TOKEN, 227, not_if("task is not a task's port")),
+        (MAKES_TOKEN, TOKEN, 227, of_token("image_pid", lambda k: k.before.pid(k.caller))),
+        (MAKES_TOKEN, TOKEN, 227, of_token("image_version", lambda k: k.before.pid_version(k.caller))),
+        (MAKES_TOKEN, TOKEN, 150, of_token("image_version", lambda k: k.before.pid_versions())),
+        (MAKES_TOKEN, TOKEN, 150, of_token("object_task", lambda k: k.caller)),
+        (MAKES_TOKEN, TOKEN, "T2", of_token("object_task", lambda k: k.sorts.first_task)),
+        (BY_TOKEN, CONTROL_PORT, 227, not_if("token is not a task identity token")),
+        (BY_TOKEN, WEAKER_PORT, 227, not_if("the flavour is unknown")),
+        (BY_TOKEN, CONTROL_PORT, "choices", not_if("no living process runs the image")),
+        (BY_TOKEN, CONTROL_PORT, 227, then(CONTROL_PORT, kernels_own)),
+    ],
+)
+def test_a_wrong_token_is_seen(rule: str, title: str, number: int | str, change: Change) -> None:
+    assert seen(rule, title, (number,), change, profile=XNU)
+
+
+@pytest.mark.parametrize(("number", "left_out"), [(227, "version"), (227, "pid"), (22, "version"), ("T2", "version"), (227, "running")])
+def test_a_token_that_finds_another_image_is_seen(monkeypatch: pytest.MonkeyPatch, number: int | str, left_out: str) -> None:
+    """The pid alone denotes a later image, too; the version alone one of another process; a shadow isn't the process."""
+    titles = [case.title for case in RULES[BY_TOKEN].cases(Context(RULES[BY_TOKEN], State.arbitrary(UNBOUNDED), XNU))]
+    part = ProofTask("case", BY_TOKEN, titles.index(CONTROL_PORT), (number,))
+    assert not_proved(decide(XNU.name, part)) == set()
+    monkeypatch.setattr(identity_tokens, "runs_image", finds(**{left_out: False}))
+    assert not_proved(decide(XNU.name, part))
 
 
 @pytest.mark.parametrize("rule", ["task_for_pid", "task_name_for_pid"])

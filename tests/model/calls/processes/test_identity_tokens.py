@@ -9,6 +9,8 @@ from sendright.mach.abi.rights import TASK_FLAVOUR_PORTS, Disposition, PortObjec
 from sendright.mach.abi.tokens import UNSET
 
 CONTROL, READ, INSPECT, NAME = range(4)
+FREE = 256 * 40 + 3
+"""A name that no task has at boot."""
 PLAIN = {"set_user": UNSET, "set_group": UNSET}
 
 
@@ -104,8 +106,8 @@ def test_who_has_the_token_need_not_have_made_it(machine: Holder) -> None:
     token = machine.token()
     shown = machine.kernel.snapshot()
     [there] = [name for name, entry in shown.tasks[ROOT].names.items() if entry.port == shown.tasks[NOBODY].port]
-    machine.does(ROOT, "mach_port_insert_right", task=there, name=77, poly=token, disposition=int(Disposition.MOVE_SEND))
-    assert machine.code(NOBODY, "task_identity_token_get_task_port", token=77, flavor=CONTROL) == "KERN_SUCCESS"
+    machine.does(ROOT, "mach_port_insert_right", task=there, name=FREE, poly=token, disposition=int(Disposition.MOVE_SEND))
+    assert machine.code(NOBODY, "task_identity_token_get_task_port", token=FREE, flavor=CONTROL) == "KERN_SUCCESS"
 
 
 def test_a_token_outlives_the_right_that_made_it(machine: Holder) -> None:
