@@ -36,6 +36,7 @@ class ReturnCode(IntEnum):
     KERN_INVALID_SECURITY = 35
     KERN_NOT_SUPPORTED = 46
     KERN_DENIED = 53
+    KERN_NOT_FOUND = 56
 
     MIG_BAD_ID = -303
     MIG_BAD_ARGUMENTS = -304
