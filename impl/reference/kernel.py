@@ -19,6 +19,7 @@ from sendright.impl.reference.calls.port_sets import PortSetCalls
 from sendright.impl.reference.calls.processes.by_pid import ByPidCalls
 from sendright.impl.reference.calls.processes.credentials import CredentialCalls
 from sendright.impl.reference.calls.processes.execution import ExecCalls
+from sendright.impl.reference.calls.processes.identity_tokens import IdentityTokenCalls
 from sendright.impl.reference.calls.requests import RequestCalls
 from sendright.impl.reference.calls.rights import RightCalls
 from sendright.impl.reference.calls.rpc import RpcCalls
@@ -59,6 +60,7 @@ class ReferenceKernel(
     CredentialCalls,
     ExecCalls,
     ByPidCalls,
+    IdentityTokenCalls,
 ):
     """A small Mach kernel. It is deterministic: after the same boot and the same calls it returns the same results."""
 

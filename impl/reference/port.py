@@ -37,6 +37,7 @@ class Port:
         "changes",
         "context",
         "guarded",
+        "image",
         "immovable",
         "immovable_send",
         "imp_donation",
@@ -81,6 +82,8 @@ class Port:
         """The task that the port stands for, if any."""
         self.ledger: Ledger | None = None
         """The ledger that the port stands for, if any."""
+        self.image: tuple[int, int] | None = None
+        """Of the port of a task identity token: the pid and the pid version of the image that it names."""
         self.alive = True
         self.make_send_count = 0
         self.sequence_number = 0
@@ -229,6 +232,7 @@ class Port:
             purpose=self.purpose,
             service=self.service,
             throttled=self.throttled,
+            image=self.image,
         )
 
 
