@@ -79,7 +79,7 @@ class Port:
         self.object = object
         """The kind of kernel object that the port stands for; NONE for a port that a task made and can receive from."""
         self.task: Task | None = None
-        """The task that the port stands for, if any."""
+        """The task that the port stands for, if any; of an identity token: the task of which it was made."""
         self.ledger: Ledger | None = None
         """The ledger that the port stands for, if any."""
         self.image: tuple[int, int] | None = None

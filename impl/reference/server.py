@@ -191,6 +191,6 @@ def convert(right: Right, wanted: Kinds | None) -> Object:
     port = right.port
     if not port.alive or port.object not in wanted:
         return None
-    if port.task is not None:
+    if port.task is not None and port.image is None:
         return port.task
     return port.ledger if port.object is PortObject.LEDGER else port

@@ -24,6 +24,7 @@ class IdentityTokenCalls(Core):
         if task is None or task.process is None:
             raise Failure(ReturnCode.KERN_INVALID_ARGUMENT)
         port = self.make_port(PortObject.TASK_ID_TOKEN)
+        port.task = task  # for reports: the lookup doesn't use it
         port.image = task.process.pid, task.process.pid_version
         return Result(ReturnCode.KERN_SUCCESS, {"token": copy_out(caller.space, port.make_send())})
 

@@ -78,7 +78,7 @@ def test_a_token_is_a_new_port_that_shows_the_image(root: Actor) -> None:
     after = root.machine.snapshot()
     number = root.number_of(name)
     assert after.ports.keys() == before.ports.keys() | {number}
-    shown = Port(PortObject.TASK_ID_TOKEN, None, 1, 0, 1, 0, XNU.queue_limit, (), image=(1, boot_process(0).pid_version))
+    shown = Port(PortObject.TASK_ID_TOKEN, 0, 1, 0, 1, 0, XNU.queue_limit, (), image=(1, boot_process(0).pid_version))
     assert after.ports[number] == shown
     assert root.names[name] == send(number, urefs=1)
     assert after.ports == before.ports | {number: shown}
