@@ -456,7 +456,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         f["pid"][number], f["pid_version"][number] = zombie.pid, zombie.pid_version
         f["parent_pid"][number], f["exit_status"][number] = zombie.parent, zombie.status
     if profile.has_processes:  # at least so many; those that are used up aren't shown
-        f["pid_versions"][()] = max([FIRST_PID_VERSION, *(version + 1 for version in f["pid_version"].values())])
+        known = (*f["pid_version"].values(), *f["image_version"].values())
+        f["pid_versions"][()] = max([FIRST_PID_VERSION, *(version + 1 for version in known)])
     for which, entry in snapshot.host_ports.items():
         _put(f, (HOST_SLOT, which, 0), entry)
     return ghosts_of(state)
