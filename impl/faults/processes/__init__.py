@@ -8,6 +8,7 @@ from sendright.impl.faults.processes import (
     exec_keeps_task_port,
     ids_in_two_steps,
     pid_version_repeats,
+    token_without_version,
     tokens_of_old_ids,
     wait_frees_wrong_child,
 )
@@ -18,6 +19,7 @@ FAULTS = (
     exec_keeps_pid_version.FAULT,
     pid_version_repeats.FAULT,
     ids_in_two_steps.FAULT,
+    token_without_version.FAULT,
     tokens_of_old_ids.FAULT,
     wait_frees_wrong_child.FAULT,
 )

@@ -15,6 +15,7 @@ NAMES = (
     "exec-keeps-exception-ports",
     "exec-keeps-pid-version",
     "pid-version-repeats",
+    "token-without-version",
     "ids-in-two-steps",
     "tokens-of-old-ids",
     "wait-frees-wrong-child",
