@@ -362,7 +362,7 @@ def controlled_by(snapshot: Snapshot, port: Port) -> int | None:
 
 
 def may_lead(snapshot: Snapshot, port: Port) -> bool:
-    """Whether ``port`` is no token, or one whose image its task runs."""
+    """Whether ``port`` isn't a token, or is one whose image its task runs."""
     if port.image is None:
         return True
     task = None if port.task is None else snapshot.tasks.get(port.task)

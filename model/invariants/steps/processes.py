@@ -314,8 +314,8 @@ def given_by_token(x: Transition, port: Term) -> Term:
 
 @step_property(227, "an identity token leads to one image only")
 def by_token(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """Who has a right to a task's control port can make an identity token of it. That says which image the task's
-    process runs.
+    """A holder of a task's control port can make an identity token of the task. It says which image the task's process
+    runs.
 
     The call that takes a token gives the port that its flavour means, of the task of which the token was made. It does
     so only while that task's process runs the same image.

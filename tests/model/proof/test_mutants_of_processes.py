@@ -221,7 +221,7 @@ def test_a_wrong_token_is_seen(rule: str, title: str, number: int | str, change:
 
 @pytest.mark.parametrize(("number", "left_out"), [(227, "version"), (227, "pid"), (22, "version"), (227, "running")])
 def test_a_token_that_finds_another_image_is_seen(monkeypatch: pytest.MonkeyPatch, number: int | str, left_out: str) -> None:
-    """The pid alone denotes a later image, too; the version alone one of another process; a shadow isn't the process."""
+    """The pid alone denotes a later image, too, and the version alone another process's. A shadow isn't the process."""
     titles = [case.title for case in RULES[BY_TOKEN].cases(Context(RULES[BY_TOKEN], State.arbitrary(UNBOUNDED), XNU))]
     part = ProofTask("case", BY_TOKEN, titles.index(CONTROL_PORT), (number,))
     assert not_proved(decide(XNU.name, part)) == set()
