@@ -20,6 +20,13 @@ BOOTSTRAP_AUDIT_TOKEN: AuditToken = (0xFFFFFFFF, 0, 0, 0, 0, 1, 100000, 1)
 UNSET = 0xFFFFFFFF
 """``AU_DEFAUDITID``: an audit user that isn't set. As a user or a group in an argument: -1, none."""
 
+DEFAULT_SESSION = 0
+"""``AU_DEFAUDITSID``: the number of the session of processes that were never put into one."""
+ASSIGN_SESSION = 0xFFFFFFFF
+"""``AU_ASSIGN_ASID``, without a sign: the kernel numbers the session."""
+FIRST_SESSION = 100000
+"""``ASSIGNED_ASID_MIN``: the lowest number that the kernel gives a session."""
+
 NO_ID = 0xFFFFFF9B
 """``KAUTH_UID_NONE`` and ``KAUTH_GID_NONE``: within XNU, no user and no group."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sendright.mach.abi.rights import TASK_FLAVOUR_PORTS, PortObject
+from sendright.mach.abi.tokens import ASSIGN_SESSION
 from sendright.mach.signatures.signature import Argument, Output, Signature, on_task
 from sendright.mach.signatures.signature import ArgumentType as T
 from sendright.mach.signatures.signature import OutputType as O
@@ -67,6 +68,18 @@ CREDENTIALS = (
         "getaudit_addr",
         "Say in which audit session the caller is, and for which audit user.",
         outputs=(Output("audit_user", O.WORD, "the audit user"), Output("session", O.WORD, "the audit session")),
+    ),
+    _system_call(
+        "setauid",
+        "Set the audit user of the caller's audit session, for all processes in it. It is set once.",
+        Argument("auid", T.USER, "the audit user"),
+    ),
+    _system_call(
+        "setaudit_addr",
+        "Put the caller into an audit session: a new one, or one that there is.",
+        Argument("audit_user", T.USER, "the audit user of the session"),
+        Argument("session", T.SESSION, "the number of the session; -1 or 0: a new one, which the kernel numbers", default=ASSIGN_SESSION),
+        outputs=(Output("session", O.WORD, "the number of the session"),),
     ),
     Signature(
         name="pid_for_task",

@@ -53,6 +53,7 @@ class ArgumentType(Enum):
     USER = "user"  # uid_t (int)
     GROUP = "group"  # gid_t (int)
     PID = "pid"  # pid_t (int)
+    SESSION = "session"  # au_asid_t, as the kernel compares it: without a sign (int)
     STATUS = "status"  # what a process gives to exit (int)
 
 

@@ -83,6 +83,7 @@ WIDTHS: dict[T, Width] = {
     T.USER: NATURAL,
     T.GROUP: NATURAL,
     T.PID: INTEGER,
+    T.SESSION: NATURAL,
     T.STATUS: INTEGER,
 }
 """Argument type -> its width in every kernel; the others (booleans, pages) are sendright's own.

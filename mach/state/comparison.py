@@ -46,6 +46,8 @@ class Agreement:
             all(_alike_tasks(expected.tasks.get(number), seen.tasks.get(number)) for number in tasks)
             and all(_alike(expected.ports, seen.ports, number) for number in ports)
             and expected.host_ports == seen.host_ports
+            and expected.zombies == seen.zombies
+            and expected.sessions == seen.sessions
         )
 
 

@@ -32,7 +32,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     member: int = NO_MEMBER
     """The user by whose groups it is a member (``cr_gmuid``), or NO_MEMBER."""
     audit_user: int
-    """``UNSET``: not set."""
+    """That of its audit session when its tokens were last set; ``UNSET``: it wasn't set then. (The session may have one
+    since then: ``Snapshot.sessions``.)"""
     session: int
     """The id of its audit session."""
     has_changed_ids: bool = False
@@ -66,3 +67,5 @@ class Zombie(msgspec.Struct, frozen=True, kw_only=True):
     """The pid of its parent, which lives."""
     status: int
     """What ``wait4`` will tell."""
+    session: int = 0
+    """The id of its audit session, which it is still in."""

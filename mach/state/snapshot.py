@@ -229,6 +229,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The host's special ports, by number; no EMPTY entries."""
     zombies: dict[int, Zombie] = {}
     """The processes that have ended and aren't forgotten, by the numbers that their last tasks had."""
+    sessions: dict[int, int] = {}
+    """The audit sessions that processes are in, zombies too, each with its audit user or ``UNSET``."""
 
 
 class Slot(msgspec.Struct, frozen=True, order=True):
@@ -430,9 +432,10 @@ _PATH_WORDS: dict[str, str] = {
     "body": "descriptor {}",
     "host_ports": "host, special port {}",
     "zombies": "zombie of task {}",
+    "sessions": "audit session {}",
 }
 """Descriptions of the elements of each collection; for slots the same as ``str(Slot)``."""
-_THING_WORDS = {"tasks": "a live task", "ports": "a live port", "memory": "a page", "zombies": "a zombie"}
+_THING_WORDS = {"tasks": "a live task", "ports": "a live port", "memory": "a page", "zombies": "a zombie", "sessions": "a session"}
 """What is in each collection."""
 _FIELD_WORDS = {
     "waiting": "call that hasn't ended",

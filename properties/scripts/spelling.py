@@ -370,6 +370,7 @@ _READERS: dict[ArgumentType, Reader] = {
     ArgumentType.USER: read_number,
     ArgumentType.GROUP: read_number,
     ArgumentType.PID: read_number,
+    ArgumentType.SESSION: read_number,
     ArgumentType.STATUS: read_number,
 }
 
