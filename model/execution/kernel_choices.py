@@ -108,6 +108,11 @@ def _new_pid(c: Choosing) -> dict[str, Any]:
     return {"new_pid": pid if isinstance(pid, int) else NOT_TOLD}
 
 
+def _new_session(c: Choosing) -> dict[str, Any]:
+    session = c.results.get("session")
+    return {"new_session": session if isinstance(session, int) else NOT_TOLD}
+
+
 def _source(c: Choosing) -> dict[str, Any]:
     """The port whose message was received: that of the name's receive right, or the port set's member that the result
     says.
@@ -241,6 +246,7 @@ _CHOSEN: dict[str, Callable[[Choosing], dict[str, Any]]] = {
     "found": _found,
     "ended": _ended,
     "new_pid": _new_pid,
+    "new_session": _new_session,
     "source": _source,
     "oldest": _oldest,
     "reaches": _reaches,

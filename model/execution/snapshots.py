@@ -121,7 +121,7 @@ class SnapshotWriter:
         if changed["host"]:
             self._host = {slot[1]: self._entry_in(slot) for slot in self._state.built_by(HOST_SLOT)}
         self._state.changed_parts.clear()
-        return Snapshot(self._tasks, self._ports, self._host, self._zombies)
+        return Snapshot(self._tasks, self._ports, self._host, self._zombies, self._sessions())
 
     # ---- what has changed
 
@@ -222,6 +222,14 @@ class SnapshotWriter:
         said = {word: f[name].get(task, DEFAULTS[name]) for word, name in _OF_PROCESSES.items()}
         return Process(**said, is_shadow=process == SHADOW, has_begun=f["wait"].get(task) != BEGINNING)
 
+    def _sessions(self) -> dict[int, int]:
+        """The audit sessions that processes are in."""
+        f = self._state.fields
+        if not f["process"]:
+            return {}
+        numbers = {f["session"].get(task, 0) for task, process in f["process"].items() if process != NO_PROCESS}
+        return {number: f["session_user"].get(number, 0) for number in sorted(numbers)}
+
     def _zombie(self, task: int) -> ZombieProcess | None:
         f = self._state.fields
         if f["process"].get(task) != ZOMBIE:
@@ -231,6 +239,7 @@ class SnapshotWriter:
             pid_version=f["pid_version"].get(task, 0),
             parent=f["parent_pid"].get(task, 0),
             status=f["exit_status"].get(task, 0),
+            session=f["session"].get(task, 0),
         )
 
     def _waiting(self, task: int) -> PendingCall | None:
@@ -455,6 +464,8 @@ def state_of(snapshot: Snapshot, profile: Profile) -> ConcreteState:
         f["task_life"][number], f["process"][number] = ENDED, ZOMBIE
         f["pid"][number], f["pid_version"][number] = zombie.pid, zombie.pid_version
         f["parent_pid"][number], f["exit_status"][number] = zombie.parent, zombie.status
+        f["session"][number] = zombie.session
+    f["session_user"].update(snapshot.sessions)
     if profile.has_processes:  # at least so many; those that are used up aren't shown
         known = (*f["pid_version"].values(), *f["image_version"].values())
         f["pid_versions"][()] = max([FIRST_PID_VERSION, *(version + 1 for version in known)])

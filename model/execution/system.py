@@ -461,6 +461,7 @@ def _boot(profile: Profile) -> dict[str, dict[Any, Any]]:
         if profile.has_processes and task < profile.processes:
             for field, value in fields_of_process(boot_process(task)).items():
                 f[field][task] = value
+            f["session_user"][f["session"][task]] = f["audit_user"][task]
         for place, port in held.items():
             if place in profile.places:
                 make_send((PLACE_SLOT, task, int(place)), port, 0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import z3
 
 from sendright.mach.abi.rights import FURTHER_TASK_PORTS, HostPort, Place, PortObject
+from sendright.mach.abi.tokens import ASSIGN_SESSION, DEFAULT_SESSION, UNSET
 from sendright.model.language.invariant import Variables, forall, invariant
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
@@ -94,6 +95,18 @@ def images(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
     same = z3.And(s.pid(v.t) == s.pid(v.u), s.pid_version(v.t) == s.pid_version(v.u))
     in_exec = z3.Or(*[z3.And(s.wait(t) == WAIT.EXECUTING, s.waits_child(t) == u, s.exec_phase(t) == 1) for t, u in ((v.t, v.u), (v.u, v.t))])
     yield "one image", forall([v.t, v.u], z3.Implies(z3.And(exist, same), z3.Or(v.t == v.u, in_exec)))
+
+
+@invariant(151, "a token has its session's audit user, or none", lambda profile: profile.has_processes)
+def audit_users(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
+    """The audit user that a process's tokens were last set with is that of its audit session, or it wasn't set then.
+    No process is in the default session.
+    """
+    exists = s.process(v.t) != PROCESS.NO_PROCESS
+    same = z3.Or(s.audit_user(v.t) == UNSET, s.audit_user(v.t) == s.session_user(s.session(v.t)))
+    yield "the audit user", forall([v.t], z3.Implies(exists, same))
+    numbers = z3.And(s.session(v.t) != DEFAULT_SESSION, s.session(v.t) != ASSIGN_SESSION)
+    yield "the session", forall([v.t], z3.Implies(exists, numbers))
 
 
 @invariant(150, "an identity token names one image", lambda profile: profile.has_processes)

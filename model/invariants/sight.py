@@ -148,6 +148,12 @@ class Sight:
         privileged = [self.b.object(self.b.port(right)) == OBJECT.of(PortObject.HOST_PRIV) for right in self.rights]
         return z3.Or(of_task, in_message, of_port, access, z3.And(S.is_host_slot(slot), z3.Or(*privileged)))
 
+    def session(self, number: Term) -> Term:
+        """The caller's process is in the audit session, or the call may put it there."""
+        b = self.b
+        tasks = [self.x.k.caller, *([self.x.half_made] if self.x.rule in GOES_ON_WITH_TASK else [])]
+        return z3.Or(self.x.rule == "setaudit_addr", *[number == b.session(task) for task in tasks])
+
     def content(self, o: Term) -> Term:
         """The object is at a page of a task that the caller controls, at the address that the call gives."""
         pages = [self.t.k[name] for name in ("address", "source_address", "dest_address") if self.t.has(name)]
@@ -223,9 +229,11 @@ SEEN: Mapping[str, Seen] = {
     **dict.fromkeys(("exec_phase", "waits_set_user", "waits_set_group", "waits_pid"), _task),
     **dict.fromkeys(OF_PROCESS, _task),
     "pid_version": _everywhere_for((BY_TOKEN,), _task),
-    **dict.fromkeys(("process", "pid"), _everywhere_for(FINDS_TASKS, _process)),
+    **dict.fromkeys(("process", "pid"), _everywhere_for((*FINDS_TASKS, "setaudit_addr"), _process)),
     **dict.fromkeys(("parent_pid", "is_orphan", "exit_status"), _process),
     **dict.fromkeys(("has_changed_ids", *_IDS), _everywhere_for(BY_PID, _task)),
+    "session": _everywhere_for(("setaudit_addr",), _task),
+    "session_user": lambda sight: sight.session,
     "pid_versions": lambda sight: lambda: z3.BoolVal(sight.x.rule in (*PROCESS_MAKERS, EXEC_RESUMED)),
     "object": _everywhere_for(FINDS_TASKS, _ledger),
     "clock": nowhere,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import z3
 
+from sendright.mach.abi.tokens import ASSIGN_SESSION, FIRST_SESSION
 from sendright.model.language.ghosts import NewMembers, Number, Recount
 from sendright.model.language.sorts import KIND, PROCESS, STAGE, Term
 from sendright.model.language.state import After, State
@@ -100,6 +101,17 @@ def choose_pid(after: After, pid: Term) -> None:
     b, task = after.before, z3.Const("t", after.sorts.Task)
     taken = z3.And(b.process(task) != PROCESS.NO_PROCESS, b.pid(task) == pid)
     after.assume_argued([pid > 0, z3.ForAll([task], z3.Not(taken))])
+
+
+def choose_session(after: After, session: Term) -> None:
+    """``session`` is a number that the kernel may give an audit session, and no process is in that one, not even one
+    that has ended and isn't forgotten.
+
+    There is such a number: there are finitely many processes.
+    """
+    b, task = after.before, z3.Const("t", after.sorts.Task)
+    taken = z3.And(b.process(task) != PROCESS.NO_PROCESS, b.session(task) == session)
+    after.assume_argued([session >= FIRST_SESSION, session != ASSIGN_SESSION, z3.ForAll([task], z3.Not(taken))])
 
 
 def choose_copies(after: After, copied: Callable[[Term], Term], object_of: Callable[[Term], Term], page_of: Callable[[Term], Term]) -> None:

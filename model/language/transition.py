@@ -30,6 +30,8 @@ SETS_IDS: Mapping[str, tuple[str, ...]] = {
     "initgroups": ("effective_group", "member_user"),
 }
 """The calls with which a process sets ids of its own, and which. Other rules must set none of a task that lives."""
+SETS_TOKENS = (*SETS_IDS, "setaudit_addr")
+"""The calls with which a process has the kernel set its tokens."""
 BY_PID: Mapping[str, PortObject] = {
     "task_for_pid": PortObject.TASK,
     "task_name_for_pid": PortObject.TASK_NAME,

@@ -21,7 +21,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, STAGE, WAIT, Enumeration, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall
-from sendright.model.language.transition import SETS_IDS, Transition
+from sendright.model.language.transition import SETS_TOKENS, Transition
 from sendright.model.policy.policy import OF_RIGHTS, ROLES, Authority, Edge, Policy, Where
 
 SHARING = "who shares memory with whom"
@@ -309,7 +309,7 @@ class Labelling:
         """The step sets the task's tokens, or makes it with other tokens than its parent's."""
         b, a = x.before, x.after
         changed = z3.Or(a.security(task) != b.security(task), a.audit(task) != b.audit(task))
-        if x.rule in SETS_IDS:  # a process's own doing, which gives no one else's tokens
+        if x.rule in SETS_TOKENS:  # a process's own doing, which gives no one else's tokens
             changed = z3.And(changed, task != x.k.caller)
         given = z3.And(b.alive(task), a.alive(task), changed)
         if x.creates:

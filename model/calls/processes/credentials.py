@@ -204,7 +204,7 @@ def getaudit_addr(k: Context) -> Iterator[Case]:
     # CASES
     yield needs_process(k)
     # REPLY
-    yield k.succeeds("its audit user and session", k.otherwise(), audit_user=b.audit_user(caller), session=b.session(caller))
+    yield k.succeeds("its audit user and session", k.otherwise(), audit_user=b.session_user(b.session(caller)), session=b.session(caller))
 
 
 def _has_all(k: Context, of: str, *given: Term) -> Term:

@@ -56,10 +56,12 @@ def set_ids(k: Context, after: After, ids: Mapping[str, Term]) -> None:
 
 
 def identify(k: Context, after: After, task: Term) -> None:
-    """Give ``task`` the tokens and the host port of its process, as it is now: root gets a clone of the host's
+    """Give ``task`` the tokens and the host port of its process, as it is now, with its session's audit user: root gets a clone of the host's
     privileged port, any other of its ordinary one. (``set_security_token`` in ``bsd/kern/kern_prot.c``,
     ``task_set_security_tokens`` in ``osfmk/kern/task.c``)
     """
+    now = State(after.sorts, after.fields)
+    after.at("audit_user")[task] = now.session_user(now.session(task))
     now = State(after.sorts, after.fields)
     set_tokens(k, after, task, *tokens_of(now, task))
     held, port = place_slot(after, task, Place.HOST), z3.If(now.effective_user(task) == 0, k.sorts.host_priv_port, k.sorts.host_port)

@@ -62,7 +62,7 @@ LOOKS_AT: dict[ReturnCode, tuple[Stage, ...]] = {
     # processes
     ReturnCode.ESRCH: (Stage.CONTENT,),
     ReturnCode.EPERM: (Stage.VALUES, Stage.CONTENT),
-    ReturnCode.EINVAL: (Stage.VALUES, Stage.CARRIED),
+    ReturnCode.EINVAL: (Stage.VALUES, Stage.CARRIED, Stage.CONTENT),
     ReturnCode.ECHILD: (Stage.CONTENT,),
     ReturnCode.EACCES: (Stage.CONTENT,),
     ReturnCode.EAGAIN: (Stage.MEMORY,),

@@ -45,7 +45,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import INHERITANCE, KIND, LIFE, OBJECT, PLACE, POSSIBLE, PROCESS, PURPOSE, STAGE, WAIT, Term
 from sendright.model.language.state import FIELDS, State, sort_named
 from sendright.model.language.step_property import IN_PROGRESS, forall, step_property
-from sendright.model.language.transition import BY_PID, FINDS_TASKS, SETS_IDS, SUSPENSION, TASK_ENDS, Transition
+from sendright.model.language.transition import BY_PID, FINDS_TASKS, SETS_IDS, SETS_TOKENS, SUSPENSION, TASK_ENDS, Transition
 
 TAKES_MESSAGES = "task_terminate"
 """The call that ends another task's wait, and the message with which that task waits."""
@@ -171,7 +171,7 @@ class Touched:
         elif self.x.is_call(lambda call: call.selects_exceptions) and self.has("new_port"):
             bits = [(k["exception_mask"] / z3.IntVal(1 << number)) % 2 == 1 for number, _ in enumerate(profile.exception_places, 1)]
             chosen = [z3.And(bit, place == PLACE.of(which)) for bit, which in zip(bits, profile.exception_places, strict=True)]
-        elif self.x.grants_host or self.rule == CREATION_RESUMED or self.rule in SETS_IDS:
+        elif self.x.grants_host or self.rule == CREATION_RESUMED or self.rule in SETS_TOKENS:
             chosen = [place == PLACE.of(Place.HOST)]
         return z3.Or(*chosen)
 
@@ -262,8 +262,8 @@ def resumes_with_right(x: Transition) -> bool:
 
 
 def only_reads(x: Transition) -> bool:
-    """The call's results are values, and it has some: it reads."""
-    return x.is_call(lambda call: bool(call.outputs) and all(output.type in READS for output in call.outputs))
+    """The call's results are values, and it has some: it reads. (setaudit_addr returns the session that it made.)"""
+    return x.rule not in SETS_TOKENS and x.is_call(lambda call: bool(call.outputs) and all(output.type in READS for output in call.outputs))
 
 
 def releases(x: Transition) -> bool:
@@ -698,7 +698,7 @@ def _token_given(field: str) -> tuple[Reason, ...]:
         CHILD,
         Reason("the call gives this task its tokens", lambda t, task: z3.And(task == t.target, same(t, task)), rules("host_security_set_task_token")),
         Reason("the stopped creation goes on", lambda t, task: z3.And(task == t.x.half_made, same(t, task)), rules(CREATION_RESUMED)),
-        Reason("the process sets its ids", lambda t, task: task == t.k.caller, rules(*SETS_IDS)),
+        Reason("the process has its tokens set", lambda t, task: task == t.k.caller, rules(*SETS_TOKENS)),
     )
 
 
@@ -1145,7 +1145,20 @@ FRAMES: Mapping[str, tuple[Reason, ...]] = {
         Reason("the caller begins to wait", lambda t, task: t.begins_to_wait(task, WAIT.CREATING), rules("host_security_create_task_token")),
     ),
     # the processes behind tasks
-    **dict.fromkeys(("pid", "original_parent", "audit_user", "session"), (CHILD,)),
+    **dict.fromkeys(("pid", "original_parent"), (CHILD,)),
+    "audit_user": (
+        CHILD,
+        EXEC_IDENTITY,
+        Reason(
+            "the process has its tokens set, with its session's audit user",
+            lambda t, task: z3.And(task == t.k.caller, t.a.audit_user(task) == t.a.session_user(t.a.session(task))),
+            rules(*SETS_TOKENS),
+        ),
+    ),
+    "session": (CHILD, Reason("the process enters an audit session", lambda t, task: task == t.k.caller, rules("setaudit_addr"))),
+    "session_user": (
+        Reason("the process is in this session", lambda t, number: number == t.a.session(t.k.caller), rules("setauid", "setaudit_addr")),
+    ),
     **{field: (CHILD, EXEC_IDENTITY, *_id(field)) for field in sorted(set().union(*SETS_IDS.values()))},
     "pid_version": (CHILD, EXEC_IDENTITY),
     "has_changed_ids": (

@@ -8,12 +8,13 @@ import z3
 
 from sendright.mach.abi.codes import ReturnCode
 from sendright.mach.abi.rights import TASK_FLAVOUR_PORTS, Place, PortObject
-from sendright.mach.abi.tokens import UNSET
+from sendright.mach.abi.tokens import ASSIGN_SESSION, DEFAULT_SESSION, UNSET
 from sendright.mach.signatures.processes import BY_TOKEN, MAKES_TOKEN, PROCESS_MAKERS
 from sendright.mach.state.process import FIRST_PID, NO_MEMBER
 from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import EXEC_RESUMED, WAIT4_RESUMED
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, Term
+from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
 from sendright.model.language.transition import BY_PID, SETS_IDS, Transition
 
@@ -108,8 +109,9 @@ def _what_a_child_gets(v: Variables, x: Transition) -> Iterator[tuple[str, Term]
         for which in _WHICH:
             own = _of_image(x, of) if image and which != "real" else b.fields[f"{which}_{of}"](caller)
             yield f"a child's {which} {of}", forall([v.t], z3.Implies(new, a.fields[f"{which}_{of}"](v.t) == own))
-    for name in ("audit_user", "session"):
-        yield f"a child's {name.replace('_', ' ')}", forall([v.t], z3.Implies(new, a.fields[name](v.t) == b.fields[name](caller)))
+    session = b.session(caller)
+    yield "a child's session", forall([v.t], z3.Implies(new, a.session(v.t) == session))
+    yield "a child's audit user", forall([v.t], z3.Implies(new, a.audit_user(v.t) == b.session_user(session)))
     mark = image_changes_ids(x) if image else b.has_changed_ids(caller)
     yield "a child's mark", forall([v.t], z3.Implies(new, a.has_changed_ids(v.t) == mark))
 
@@ -180,15 +182,22 @@ def members(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(222, "who a process is stays")
 def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """A process keeps its pid, its original parent, its audit user and its audit session. A pid version is drawn from
-    the counter, which only rises.
+    """A process keeps its pid, its original parent and, unless it calls setaudit_addr, its audit session. In its token
+    the audit user changes only when the kernel sets its tokens: to that of its session, and once in one session. A pid
+    version is drawn from the counter, which only rises.
     """
     b, a = x.before, x.after
     if not x.k.profile.has_processes:
         return
     goes_on = _goes_on(x, v.t)
-    for name in ("pid", "original_parent", "audit_user", "session"):
+    for name in ("pid", "original_parent"):
         yield name.replace("_", " "), forall([v.t], z3.Implies(goes_on, a.fields[name](v.t) == b.fields[name](v.t)))
+    one_session = a.session(v.t) == b.session(v.t)
+    enters = z3.And(v.t == x.k.caller, x.rule == "setaudit_addr")
+    yield "session", forall([v.t], z3.Implies(goes_on, z3.Or(one_session, enters)))
+    was, now = b.audit_user(v.t), a.audit_user(v.t)
+    set_now = z3.And(now == a.session_user(a.session(v.t)), z3.Or(was == UNSET, z3.Not(one_session)))
+    yield "audit user", forall([v.t], z3.Implies(goes_on, z3.Or(was == now, set_now)))
     drawn = z3.And(b.pid_versions() <= a.pid_version(v.t), a.pid_version(v.t) < a.pid_versions())
     same = a.pid_version(v.t) == b.pid_version(v.t)
     yield "pid version", forall([v.t], z3.Implies(goes_on, z3.Or(same, drawn)))
@@ -196,6 +205,38 @@ def pids_stay(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         new = drawn if x.rule in PROCESS_MAKERS else z3.And(a.pid_version(v.t) == b.pid_version(x.k.caller), a.process(v.t) == PROCESS.SHADOW)
         yield "a new task's pid version", forall([v.t], z3.Implies(x.new_task(v.t), new))
     yield "the counter", a.pid_versions() >= b.pid_versions()
+
+
+@step_property(228, "the audit user of a session is set once")
+def session_users(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
+    """The audit user of an audit session that a process is in changes only if it isn't set, and only when a process of
+    root's that is in the session then calls setauid or setaudit_addr: to the user that the call names.
+
+    setaudit_addr puts its caller into the session that it returns, which is the one that it asks for, if any.
+    """
+    b, a, k = x.before, x.after, x.k
+    if not k.profile.has_processes:
+        return
+    changes = z3.And(is_in_session(b, v.t, v.i), a.session_user(v.i) != b.session_user(v.i))
+    allowed = z3.BoolVal(False)
+    if x.rule in ("setauid", "setaudit_addr"):
+        asked = k["auid"] if x.rule == "setauid" else k["audit_user"]
+        by_root = z3.And(b.process(k.caller) != PROCESS.NO_PROCESS, b.effective_user(k.caller) == 0)
+        allowed = z3.And(b.session_user(v.i) == UNSET, by_root, a.session(k.caller) == v.i, a.session_user(v.i) == asked)
+    yield "who sets it", forall([v.t, v.i], z3.Implies(changes, allowed))
+    if x.rule == "setauid" and x.case.code is ReturnCode.KERN_SUCCESS:
+        yield "it is set", a.session_user(b.session(k.caller)) == k["auid"]
+    if x.rule == "setaudit_addr" and x.case.code is ReturnCode.KERN_SUCCESS:
+        own = a.session(k.caller)
+        yield "the session", z3.And(own == x.case.outputs["session"], a.session_user(own) == k["audit_user"])
+        new = z3.Or(k["session"] == DEFAULT_SESSION, k["session"] == ASSIGN_SESSION)
+        yield "the session that is asked for", z3.Or(new, own == k["session"])
+        yield "a new session", forall([v.t], z3.Not(z3.And(new, is_in_session(b, v.t, own))))
+
+
+def is_in_session(state: State, task: Term, session: Term) -> Term:
+    """The process behind the task is in the session."""
+    return z3.And(state.process(task) != PROCESS.NO_PROCESS, state.session(task) == session)
 
 
 @step_property(225, "a set-id image begins out of others' reach")
@@ -351,15 +392,16 @@ def by_pid(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
 
 @step_property(224, "a call about processes tells what is so")
 def told(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
-    """issetugid tells whether the caller's process is marked, and getaudit_addr its audit user and audit session.
+    """issetugid tells whether the caller's process is marked, and getaudit_addr its audit session and that one's audit
+    user.
     pid_for_task tells which process is behind a task.
     """
     b, k, outputs = x.before, x.k, x.case.outputs
     if x.rule == "issetugid" and "changed" in outputs:
         yield "the mark", outputs["changed"] == z3.If(b.has_changed_ids(k.caller), 1, 0)
     elif x.rule == "getaudit_addr" and "session" in outputs:
-        for name in ("audit_user", "session"):
-            yield f"the {name.replace('_', ' ')}", outputs[name] == b.fields[name](k.caller)
+        yield "the session", outputs["session"] == b.session(k.caller)
+        yield "the audit user", outputs["audit_user"] == b.session_user(b.session(k.caller))
     elif x.rule == "pid_for_task" and "pid" in outputs:
         task, entry = k.task_behind(k["task"]), k.slot(k["task"])
         yield "the pid", z3.And(outputs["pid"] == b.pid(task), b.process(task) != PROCESS.NO_PROCESS, b.sends(entry))

@@ -22,7 +22,7 @@ from sendright.model.language.rule import (
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.state import State
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import FINDS_TASKS, MAKERS, SETS_IDS, Transition
+from sendright.model.language.transition import FINDS_TASKS, MAKERS, SETS_TOKENS, Transition
 
 
 @step_property(2, "dead ports stay dead", of_whole_calls=True)
@@ -159,7 +159,7 @@ def connectivity(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         task = b.object_task(port)
         further = z3.Or(*[z3.And(given, port == b.flavour_port(task, OBJECT.of(kind))) for kind, given in given_further_ports(x).items()])
         given = z3.Or(given, z3.And(further, x.has_port_of(task)))
-    if x.rule in SETS_IDS:
+    if x.rule in SETS_TOKENS:
         given = z3.Or(given, z3.And(port == v.sorts.host_priv_port, a.effective_user(x.k.caller) == 0))
     given = z3.Or(given, given_by_pid(x, port), given_by_token(x, port))
     if x.rule == CREATION_RESUMED:

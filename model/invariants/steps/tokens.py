@@ -14,7 +14,7 @@ from sendright.model.language.invariant import Variables
 from sendright.model.language.rule import CREATION_RESUMED, EXEC_RESUMED
 from sendright.model.language.sorts import KIND, OBJECT, PLACE, PROCESS, WAIT, Term
 from sendright.model.language.step_property import forall, step_property
-from sendright.model.language.transition import SETS_IDS, Transition
+from sendright.model.language.transition import SETS_TOKENS, Transition
 
 
 @step_property(29, "tokens change only by the token calls", of_whole_calls=True)
@@ -38,7 +38,7 @@ def tokens_change(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == CREATION_RESUMED:
         allowed = z3.And(v.t == x.half_made, x.has_given_tokens(v.t))
         yield "the child has them", z3.Implies(b.alive(x.half_made), x.has_given_tokens(x.half_made))
-    elif x.rule in SETS_IDS:
+    elif x.rule in SETS_TOKENS:
         allowed = v.t == k.caller
     elif x.rule == EXEC_RESUMED:
         security, audit = tokens_of_process(a, v.t)
@@ -105,7 +105,7 @@ def privileged_host(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     elif x.rule == "task_set_special_port":
         given = x.k.slot(x.k["port"])
         presented = z3.And(b.sends(given), b.port(given) == a.port(slot), v.t == x.k.task_behind(x.k["task"]))
-    elif x.rule in SETS_IDS:
+    elif x.rule in SETS_TOKENS:
         presented = z3.And(v.t == x.k.caller, a.effective_user(v.t) == 0)
     inherited = z3.BoolVal(False)
     if x.creates and not x.grants_host and x.rule not in PROCESS_MAKERS:
