@@ -42,6 +42,8 @@ class ProcessHistory:
             if task.waiting is not None and task.waiting.phase and task.waiting.child is not None
         }
         """Task -> its exec that is under way."""
+        self._session_users = dict(initial.sessions)
+        """Audit session -> its audit user, as far as the trace tells."""
         self._next_version = max([FIRST_PID_VERSION, *(process.pid_version + 1 for process in self.behind.values())])
 
     def task_of(self, pid: object) -> int:
@@ -60,15 +62,24 @@ class ProcessHistory:
             return {}
         if step.call in PROCESS_MAKERS and step.created_task is not None:
             child = replace(own, pid=step.outputs.get("pid", -1), pid_version=self._next_version, parent=own.pid, original_parent=own.pid)
+            child = self._with_tokens_set(child)
             return {step.created_task: _with_image(child, *_image(step), self._next_version + 1) if step.call == "posix_spawn" else child}
         if step.call == "exit":
             return {step.task: None}
+        if step.call == "setaudit_addr":
+            entered = step.outputs.get("session", own.session)
+            return {} if entered == own.session else {step.task: replace(own, session=entered, audit_user=step.arguments["audit_user"])}
         changed = _with_ids(own, step)
-        return {} if changed == own else {step.task: changed}
+        return {} if changed == own else {step.task: self._with_tokens_set(changed)}
+
+    def _with_tokens_set(self, process: Process) -> Process:
+        """The process when the kernel sets its tokens: it has its session's audit user in them."""
+        return replace(process, audit_user=self._session_users.get(process.session, process.audit_user))
 
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
         begun = self._exec_of(step) if step.call == "execve" else None
+        self._follow_sessions(step)
         for task, process in self.changed_by(step).items():
             if process is None:
                 self.behind.pop(task, None)
@@ -79,6 +90,15 @@ class ProcessHistory:
             self.execs[step.task] = begun._replace(phases=begun.phases + 1)
         elif begun is not None:
             self.execs.pop(step.task, None)
+
+    def _follow_sessions(self, step: Step) -> None:
+        own = self.behind.get(step.task)
+        if own is None or step.code != ReturnCode.KERN_SUCCESS:
+            return
+        if step.call == "setauid":
+            self._session_users[own.session] = step.arguments["auid"]
+        elif step.call == "setaudit_addr":
+            self._session_users[step.outputs["session"]] = step.arguments["audit_user"]
 
     def _exec_of(self, step: Step) -> Exec | None:
         """The exec that the step begins or goes on with."""
@@ -91,7 +111,7 @@ class ProcessHistory:
         over, last = begun.phases, begun.phases + 1 if step.code in IN_PROGRESS else DONE
         process = self.behind.get(begun.new, replace(old, is_shadow=True, has_begun=False))
         if over < NEW_IMAGE <= last:
-            process = _with_image(process, begun.set_user, begun.set_group, self._next_version)
+            process = self._with_tokens_set(_with_image(process, begun.set_user, begun.set_group, self._next_version))
         if over < SWITCHED <= last:
             process = replace(process, is_shadow=False)
             old = replace(old, is_shadow=True)

@@ -19,7 +19,16 @@ from sendright.mach.abi.rights import (
     SlotKind,
     exception_mask,
 )
-from sendright.mach.abi.tokens import KERNEL_AUDIT_TOKEN, KERNEL_SECURITY_TOKEN, TASK_AUDIT_TOKEN, TASK_SECURITY_TOKEN, UNSET
+from sendright.mach.abi.tokens import (
+    ASSIGN_SESSION,
+    DEFAULT_SESSION,
+    FIRST_SESSION,
+    KERNEL_AUDIT_TOKEN,
+    KERNEL_SECURITY_TOKEN,
+    TASK_AUDIT_TOKEN,
+    TASK_SECURITY_TOKEN,
+    UNSET,
+)
 from sendright.mach.signatures import Argument, Signature
 from sendright.mach.signatures import ArgumentType as T
 from sendright.mach.state.snapshot import Entry
@@ -322,6 +331,16 @@ def _id(c: Choices, s: Situation, argument: Argument, kind: str, others: tuple[i
     return drawn
 
 
+def _session(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
+    """The number of an audit session: a new one, one that processes are in, mostly with this audit user or none, or one
+    that no process is in.
+    """
+    there = sorted(s.snapshot.sessions) or [FIRST_SESSION]
+    open_to_user = [number for number in there if s.snapshot.sessions.get(number) in (UNSET, drawn.get("audit_user"))]
+    new = ((ASSIGN_SESSION, 4), (DEFAULT_SESSION, 1), (-1, 1))
+    return c.weighted((*new, (c.pick(open_to_user or there), 5), (c.pick(there), 2), (there[-1] + 1, 1), (1 + c.below(3), 2)))
+
+
 def _pid(c: Choices, s: Situation, signature: Signature, argument: Argument, drawn: DrawnArguments) -> int:
     """A process: for a wait mostly any child, or one of them."""
     children = s.children
@@ -387,6 +406,7 @@ DRAWS: dict[T, Draw] = {
     T.USER: _user,
     T.GROUP: _group,
     T.PID: _pid,
+    T.SESSION: _session,
     T.STATUS: _one_of((0, 4), (1, 2), (42, 1), (0xFF, 1), (0x100, 1), (0x1234, 1), (-1, 1), (-HUGE - 1, 1)),
 }
 """Argument type -> the function that draws one."""

@@ -19,7 +19,7 @@ from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.descriptors import natural_size
 from sendright.mach.abi.port_attributes import PortAttributes
 from sendright.mach.abi.rights import EXC_MASK_ALL, Disposition, Notification, Place, PortObject, Right, SlotKind
-from sendright.mach.abi.tokens import UNSET
+from sendright.mach.abi.tokens import ASSIGN_SESSION, UNSET
 from sendright.mach.kernel.call import Call
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import CHILD_MAKERS, SIGNATURES, ArgumentType, Signature
@@ -1435,6 +1435,44 @@ def a_parent_ends_before_its_children(s: Stage) -> _Calls[None]:
             yield from s.end(child)
 
 
+def processes_share_an_audit_session(s: Stage) -> _Calls[None]:
+    """A process of root's and its child are in one audit session. They set its audit user, enter others' sessions, look,
+    and do what sets their tokens.
+    """
+    processes = {each: own for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
+    parent = s.pick([each for each, own in processes.items() if not own.effective_user])
+    if s.choices.one_in(2):
+        new = s.pick([ASSIGN_SESSION, ASSIGN_SESSION, 7])
+        yield from s.attempt(parent, Call("setaudit_addr", {"audit_user": s.pick([UNSET, UNSET, 501]), "session": new}))
+    child = parent
+    with suppress(Lost):
+        child = (yield from s.make(parent, "fork")).created_task or parent
+    for _ in range(3 + s.choices.below(4)):
+        task = s.pick([parent, child])
+        with suppress(Lost):
+            yield from s.pick([_sets_audit_user, _sets_audit_user, _enters_session, _looks_at_session, _sets_ids, _executes])(s, task)
+
+
+def _sets_audit_user(s: Stage, task: int) -> _Calls[None]:
+    yield from s.attempt(task, Call("setauid", {"auid": s.pick([501, 501, 502, UNSET])}))
+
+
+def _enters_session(s: Stage, task: int) -> _Calls[None]:
+    """Into a session of another process, mostly as the audit user that it has."""
+    number = s.pick(sorted(s.snapshot.sessions))
+    user = s.snapshot.sessions[number]
+    named = s.pick([user, user, 501, 502]) if user != UNSET else s.pick([UNSET, 501])
+    yield from s.attempt(task, Call("setaudit_addr", {"audit_user": named, "session": number}))
+
+
+def _looks_at_session(s: Stage, task: int) -> _Calls[None]:
+    yield from s.attempt(task, Call("getaudit_addr", {}))
+
+
+def _executes(s: Stage, task: int) -> _Calls[None]:
+    yield from s.attempt(task, Call("execve", NO_SET_ID, stop=s.choices.one_in(2)))
+
+
 def a_message_outlives_its_senders_ids(s: Stage) -> _Calls[None]:
     """A process sends a message and sets its ids, or executes or ends, before the message is received."""
     parent = _parent(s)
@@ -1490,6 +1528,7 @@ PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
     (a_process_with_two_users_sets_both, 8),
     (a_process_spawns_a_set_id_image, 4),
     (an_image_is_asked_for_by_its_token, 5),
+    (processes_share_an_audit_session, 4),
     (_ends_waiting(_stops), 1),  # once more: a process that waits can't be ended, so the plan often comes to nothing here
     (a_message_outlives_its_senders_ids, 2),
 )

@@ -115,6 +115,7 @@ VALUES: dict[T, Sequence[Any]] = {
     T.USER: [0, 0, 501, 502, 0xFFFFFFFF],
     T.GROUP: [0, 20, 0xFFFFFFFF],
     T.PID: [-1, -1, 1, 2, 3, 4, 5, 9],
+    T.SESSION: [-1, 0, 100000, 100001, 7],
     T.STATUS: [0, 1, -1],
 }
 FITTING = {SlotKind.SEND: (17, 19), SlotKind.RECEIVE: (20, 21, 16), SlotKind.SEND_RECEIVE: (17, 19, 20, 16), SlotKind.SEND_ONCE: (18,)}

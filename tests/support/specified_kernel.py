@@ -11,6 +11,7 @@ from typing import Any
 from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.descriptors import NO_PAGE, build_descriptors, page_count, right_count
 from sendright.mach.abi.rights import NULL_NAME
+from sendright.mach.abi.tokens import FIRST_SESSION
 from sendright.mach.kernel.call import Call, Result
 from sendright.mach.kernel.profiles import Profile
 from sendright.mach.signatures import SIGNATURES, OutputType, with_defaults
@@ -60,6 +61,8 @@ class _Answering(_Judging):
         chosen = {OutputType.NAME: self._free_name, OutputType.PAGE: self._free_page}
         if call.name in (*PROCESS_MAKERS, "wait4"):
             chosen[OutputType.PID] = self._ended_child if call.name == "wait4" else self._new_pid
+        if call.name == "setaudit_addr":
+            chosen[OutputType.WORD] = self._new_session
         for output in SIGNATURES[call.name].outputs:
             if output.type in chosen and output.name != "local":
                 self.result.outputs[output.name] = chosen[output.type]()
@@ -87,6 +90,10 @@ class _Answering(_Judging):
     def _new_pid(self) -> int:
         """One more than the highest pid that a process ever had."""
         return max(pid for pid in self.system.state["pid"].values()) + 1
+
+    def _new_session(self) -> int:
+        """The lowest number that the kernel may give, and no audit session has."""
+        return next(number for number in count(FIRST_SESSION) if number not in self.system.snapshot().sessions)
 
     def _ended_child(self) -> int:
         """The first child of the caller's that has ended and that the call waits for; 0: there is none."""
