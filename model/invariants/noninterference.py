@@ -104,6 +104,12 @@ CHANNELS = (
         "its parent: which child it was, and its status; its children: that they are orphans",
         "nothing: the status has 8 bits",
     ),
+    Channel(
+        "session",
+        "a process of root's in the task's audit session sets its audit user; or a session begins, or ends",
+        "the audit user, by getaudit_addr and in later tokens; for a caller that is root, whether a session has another audit user",
+        "to be root",
+    ),
     Channel("shortage", "the kernel is out of memory", "the code", "nothing: memory is shared, and the kernel says when it is short"),
 )
 """All of them. ``tests/model/invariants/test_channels.py`` has a witness for each."""

@@ -110,6 +110,14 @@ def images(acts: bool) -> Told:
     return process_of(executed(receiver)).pid_version
 
 
+def session(acts: bool) -> Told:
+    machine = Machine(XNU)
+    receiver = forked(machine.root)
+    if acts:
+        machine.root.does("setauid", auid=501)
+    return receiver.result("getaudit_addr").outputs
+
+
 def parent(acts: bool) -> Told:
     """The sender, a child of the receiver's, ends."""
     receiver = Machine(XNU).root
@@ -171,7 +179,7 @@ def shortage(acts: bool) -> Told:
 
 WITNESSES: dict[str, Callable[[bool], Told]] = {
     each.__name__: each
-    for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, process, images, parent, shortage)
+    for each in (message, room, rights, death, notification, resume, memory, ledger, control, host, name, process, images, parent, session, shortage)
 }
 
 
