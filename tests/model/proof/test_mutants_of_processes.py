@@ -208,7 +208,7 @@ def finds(pid: bool = True, version: bool = True, running: bool = True) -> Calla
         (MAKES_TOKEN, TOKEN, 227, of_token("image_version", lambda k: k.before.pid_version(k.caller))),
         (MAKES_TOKEN, TOKEN, 150, of_token("image_version", lambda k: k.before.pid_versions())),
         (MAKES_TOKEN, TOKEN, 150, of_token("object_task", lambda k: k.caller)),
-        (MAKES_TOKEN, TOKEN, "T2", of_token("object_task", lambda k: k.sorts.first_task)),
+        (MAKES_TOKEN, TOKEN, "T2", of_token("image_version", lambda k: k.before.pid_version(k.sorts.first_task))),
         (BY_TOKEN, CONTROL_PORT, 227, not_if("token is not a task identity token")),
         (BY_TOKEN, WEAKER_PORT, 227, not_if("the flavour is unknown")),
         (BY_TOKEN, CONTROL_PORT, "choices", not_if("no living process runs the image")),
@@ -219,7 +219,7 @@ def test_a_wrong_token_is_seen(rule: str, title: str, number: int | str, change:
     assert seen(rule, title, (number,), change, profile=XNU)
 
 
-@pytest.mark.parametrize(("number", "left_out"), [(227, "version"), (227, "pid"), (22, "version"), (227, "running")])
+@pytest.mark.parametrize(("number", "left_out"), [(227, "version"), (227, "pid"), (22, "version"), ("T2", "version"), (227, "running")])
 def test_a_token_that_finds_another_image_is_seen(monkeypatch: pytest.MonkeyPatch, number: int | str, left_out: str) -> None:
     """The pid alone denotes a later image, too, and the version alone another process's. A shadow isn't the process."""
     titles = [case.title for case in RULES[BY_TOKEN].cases(Context(RULES[BY_TOKEN], State.arbitrary(UNBOUNDED), XNU))]
