@@ -198,6 +198,7 @@ def kind_of_port_found(call: str, arguments: Mapping[str, Any]) -> PortObject | 
     none.
     """
     if call == BY_TOKEN:
-        return TASK_FLAVOUR_PORTS.get(arguments.get("flavor", -1))
+        flavor = arguments.get("flavor")
+        return TASK_FLAVOUR_PORTS.get(flavor) if isinstance(flavor, int) else None
     kinds = {"task_for_pid": PortObject.TASK, **FLAVOURS_BY_PID, MAKES_TOKEN: PortObject.TASK_ID_TOKEN}
     return kinds.get(call)
