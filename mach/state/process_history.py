@@ -67,8 +67,8 @@ class ProcessHistory:
         if step.call == "exit":
             return {step.task: None}
         if step.call == "setaudit_addr":
-            entered = step.outputs.get("session", own.session)
-            return {} if entered == own.session else {step.task: replace(own, session=entered, audit_user=step.arguments["audit_user"])}
+            session = self._session_set(step, own)
+            return {} if session is None or session[0] == own.session else {step.task: replace(own, session=session[0], audit_user=session[1])}
         changed = _with_ids(own, step)
         return {} if changed == own else {step.task: self._with_tokens_set(changed)}
 
@@ -79,7 +79,9 @@ class ProcessHistory:
     def advance(self, step: Step) -> None:
         """Advance to the state after ``step``."""
         begun = self._exec_of(step) if step.call == "execve" else None
-        self._follow_sessions(step)
+        own = self.behind.get(step.task)
+        if own is not None and (session := self._session_set(step, own)) is not None:
+            self._session_users[session[0]] = session[1]
         for task, process in self.changed_by(step).items():
             if process is None:
                 self.behind.pop(task, None)
@@ -91,14 +93,13 @@ class ProcessHistory:
         elif begun is not None:
             self.execs.pop(step.task, None)
 
-    def _follow_sessions(self, step: Step) -> None:
-        own = self.behind.get(step.task)
-        if own is None or step.code != ReturnCode.KERN_SUCCESS:
-            return
-        if step.call == "setauid":
-            self._session_users[own.session] = step.arguments["auid"]
-        elif step.call == "setaudit_addr":
-            self._session_users[step.outputs["session"]] = step.arguments["audit_user"]
+    def _session_set(self, step: Step, own: Process) -> tuple[int, int] | None:
+        """The audit session whose audit user the step sets, and that user; None: it sets none."""
+        if step.code != ReturnCode.KERN_SUCCESS or step.call not in ("setauid", "setaudit_addr"):
+            return None
+        entered = step.outputs.get("session", own.session)
+        user = step.arguments.get("auid" if step.call == "setauid" else "audit_user")
+        return (entered, user) if isinstance(entered, int) and isinstance(user, int) else None
 
     def _exec_of(self, step: Step) -> Exec | None:
         """The exec that the step begins or goes on with."""

@@ -545,7 +545,7 @@ _FLOWS: dict[str, Callable[[StepView], Iterator[Flow]]] = {
     "mach_msg_receive": _receive,
     "mach_msg": _send_and_receive,
     **dict.fromkeys(("fork", "posix_spawn", "execve"), _fork),
-    **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid", "setgroups", "initgroups"), _set_identity),
+    **dict.fromkeys(("setuid", "seteuid", "setreuid", "setgid", "setegid", "setregid", "setgroups", "initgroups", "setaudit_addr"), _set_identity),
     **dict.fromkeys(("task_for_pid", *FLAVOURS_BY_PID, BY_TOKEN), _task_found),
     MAKES_TOKEN: _make_token,
 }
