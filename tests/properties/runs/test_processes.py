@@ -73,6 +73,13 @@ class SetsSavedUser(ReferenceKernel):
         return self._update(caller, replace(own_process(caller), saved_user=euid))
 
 
+class ForgetsStatus(ReferenceKernel):
+    """Keeps nothing of what a process gave to exit."""
+
+    def exit(self, caller: Task, status: int) -> Result:
+        return super().exit(caller, 0)
+
+
 class Made:
     """A judged run of XNU."""
 
@@ -121,6 +128,13 @@ def test_a_task_that_the_pid_does_not_denote_yet_is_found() -> None:
     made.call(child, "execve", stop=True, **EXEC)
     with pytest.raises(Violated):
         made.call(ROOT, "task_for_pid", target_tport=own, pid=3)
+
+
+def test_a_wrong_zombie_is_found_before_anyone_waits_for_it() -> None:
+    made = Made(ForgetsStatus)
+    child = made.child(USER)
+    with pytest.raises(Violated, match="zombie"):
+        made.call(child, "exit", status=1)
 
 
 def test_a_wrong_id_is_found_at_once() -> None:
