@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+from msgspec.structs import replace
+
 from sendright.impl.reference.changes import Changes
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.host import Host
@@ -75,7 +77,9 @@ class Core:
                 self.host.put(number, self.well_known[port].make_send())
         if profile.has_processes:
             for task in tasks[: profile.processes]:
-                task.set_process(boot.boot_process(task.number))
+                process = boot.boot_process(task.number)
+                task.set_process(process)
+                self.processes.set_audit_user(process.session, process.audit_user)
         first, *further = tasks
         for name in profile.bootstrap_names:
             copy_out(first.space, self.well_known[boot.WELL_KNOWN_PORTS[name]].make_send())
@@ -166,9 +170,10 @@ class Core:
         return task
 
     def set_identity(self, task: Task, process: Process) -> None:
-        """Let ``process`` be behind ``task``, and set the task's tokens and its host port by the process's ids.
-        (``set_security_token``, ``task_set_security_tokens``)
+        """Let ``process`` be behind ``task``, and set the task's tokens and its host port by the process's ids and by
+        the audit user that its session has now. (``set_security_token``, ``task_set_security_tokens``)
         """
+        process = replace(process, audit_user=self.processes.sessions[process.session])
         task.set_process(process)
         task.set_tokens(Tokens(process.security_token, process.audit_token))
         port = self.well_known[boot.HOST_PRIV_PORT if process.effective_user == 0 else boot.HOST_PORT]
@@ -315,4 +320,4 @@ class Core:
         self.shown_ports = updated_parts(self.shown_ports, self.changes.ports, self._show_port)
         self.changes.tasks.clear()
         self.changes.ports.clear()
-        return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show(), self.processes.zombies)
+        return snapshot.Snapshot(self.shown_tasks, self.shown_ports, self.host.show(), self.processes.zombies, self.processes.sessions)

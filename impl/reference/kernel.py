@@ -20,6 +20,7 @@ from sendright.impl.reference.calls.processes.by_pid import ByPidCalls
 from sendright.impl.reference.calls.processes.credentials import CredentialCalls
 from sendright.impl.reference.calls.processes.execution import ExecCalls
 from sendright.impl.reference.calls.processes.identity_tokens import IdentityTokenCalls
+from sendright.impl.reference.calls.processes.sessions import SessionCalls
 from sendright.impl.reference.calls.requests import RequestCalls
 from sendright.impl.reference.calls.rights import RightCalls
 from sendright.impl.reference.calls.rpc import RpcCalls
@@ -58,6 +59,7 @@ class ReferenceKernel(
     LedgerCalls,
     MemoryCalls,
     CredentialCalls,
+    SessionCalls,
     ExecCalls,
     ByPidCalls,
     IdentityTokenCalls,

@@ -1,4 +1,5 @@
-"""The processes behind tasks, and what the kernel draws for new ones (``kern_fork.c``, ``kern_proc.c``).
+"""The processes behind tasks, their audit sessions, and what the kernel draws for new ones (``kern_fork.c``,
+``kern_proc.c``, ``audit_session.c``).
 
 A ``Process`` never changes: where its ids change, another takes its place. Only ``Core.set_identity`` does that where
 tokens follow from the ids.
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING
 
+from sendright.mach.abi.tokens import FIRST_SESSION
 from sendright.mach.state.boot import FIRST_PID_VERSION
 from sendright.mach.state.process import Process, Zombie
 
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 
 
 class Processes:
-    """The processes that have ended and aren't forgotten, and the counters. The living ones are behind their tasks."""
+    """The processes that have ended and aren't forgotten, the audit sessions, and the counters. The living processes
+    are behind their tasks.
+    """
 
-    __slots__ = ("pids", "tasks", "versions", "zombies")
+    __slots__ = ("new_sessions", "pids", "sessions", "tasks", "versions", "zombies")
 
     def __init__(self, tasks: Mapping[int, Task], last_pid: int) -> None:
         self.tasks = tasks
@@ -31,6 +35,10 @@ class Processes:
         """The pid versions of new images (``nextpidversion``)."""
         self.zombies: dict[int, Zombie] = {}
         """By the numbers of their last tasks. It is never changed, but replaced: snapshots have it."""
+        self.sessions: dict[int, int] = {}
+        """The audit sessions that processes are in, each with its audit user. It is replaced, too."""
+        self.new_sessions: Iterator[int] = count(FIRST_SESSION)
+        """Numbers for new sessions (``audit_session_nextid``)."""
 
     def task_of(self, pid: int) -> Task | None:
         """The task that ``pid`` denotes, if a process that lives has it. (``proc_find``)"""
@@ -48,6 +56,23 @@ class Processes:
         self.zombies = {**self.zombies, task.number: zombie}
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Forget zombies, by the numbers of their last tasks. (``reap_child_locked``)"""
+        """Forget zombies, by the numbers of their last tasks, and end the sessions that only they were in.
+        (``reap_child_locked``)
+        """
         gone = set(numbers)
         self.zombies = {number: zombie for number, zombie in self.zombies.items() if number not in gone}
+        self.end_sessions()
+
+    def free_session(self) -> int:
+        """The next number for a new session that no session has. (``audit_session_new``)"""
+        return next(number for number in self.new_sessions if number not in self.sessions)
+
+    def set_audit_user(self, session: int, audit_user: int) -> None:
+        """Set the audit user of a session. If there is none with this number, make it. (``audit_update_sentry``)"""
+        self.sessions = {**self.sessions, session: audit_user}
+
+    def end_sessions(self) -> None:
+        """End the sessions that no process is in any more. A zombie is still in its own. (``audit_session_remove``)"""
+        used = {task.process.session for task in self.tasks.values() if task.process is not None}
+        used |= {zombie.session for zombie in self.zombies.values()}
+        self.sessions = {session: audit_user for session, audit_user in self.sessions.items() if session in used}

@@ -233,7 +233,8 @@ def anew(kernel: ReferenceKernel) -> Snapshot:
     for task in kernel.tasks.values():
         task.space.changed_names.update(task.space.entries)
     tasks = {number: task.show() for number, task in kernel.tasks.items()}
-    return Snapshot(tasks, {number: port.show() for number, port in kernel.ports.items()}, kernel.host.show(), kernel.processes.zombies)
+    ports = {number: port.show() for number, port in kernel.ports.items()}
+    return Snapshot(tasks, ports, kernel.host.show(), kernel.processes.zombies, kernel.processes.sessions)
 
 
 def with_looks(before: Snapshot, after: Snapshot, profile: Profile) -> Snapshot:

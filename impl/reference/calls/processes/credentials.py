@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sendright.impl.reference.calls.processes.own import is_root, own_process, send_right_of
+from sendright.impl.reference.calls.processes.own import is_root, own_process, root_process, send_right_of
 from sendright.impl.reference.core import Core
 from sendright.impl.reference.failure import Failure
 from sendright.impl.reference.server import task_behind
@@ -28,7 +28,7 @@ def with_groups(process: Process, **groups: int) -> Process:
 
 
 class CredentialCalls(Core):
-    """The calls that set ids, and those that ask for a mark, an audit session or a pid."""
+    """The calls that set ids, and those that ask for a mark or a pid."""
 
     def issetugid(self, caller: Task) -> Result:
         """Return whether the caller's ids have changed. ESRCH."""
@@ -98,10 +98,7 @@ class CredentialCalls(Core):
 
     def _set_groups(self, caller: Task, group: int, member: int) -> Result:
         """Only root may set them. (``setgroups_internal``, ``kauth_cred_model_setgroups``)"""
-        process = own_process(caller)
-        if not is_root(process):
-            raise Failure(ReturnCode.EPERM)
-        return self._update(caller, replace(process, effective_group=group, member=member))
+        return self._update(caller, replace(root_process(caller), effective_group=group, member=member))
 
     def _permit(self, process: Process, wanted: list[int] | tuple[int, ...], own: tuple[int, ...]) -> None:
         """Raises EPERM if one of the ids that the process wants isn't among its ``own``, unless it is root."""
@@ -113,11 +110,6 @@ class CredentialCalls(Core):
         if changed != caller.process:
             self.set_identity(caller, replace(changed, has_changed_ids=True))
         return Result(ReturnCode.KERN_SUCCESS)
-
-    def getaudit_addr(self, caller: Task) -> Result:
-        """Return the audit user and the id of the audit session. ESRCH."""
-        process = own_process(caller)
-        return Result(ReturnCode.KERN_SUCCESS, {"audit_user": process.audit_user, "session": process.session})
 
     def pid_for_task(self, caller: Task, name: int) -> Result:
         """Return the pid of the process behind the task under ``name``. KERN_FAILURE."""

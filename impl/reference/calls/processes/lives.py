@@ -55,10 +55,13 @@ class LifeCalls(TaskCalls):
         if process.pid == FIRST_PID:
             raise ValueError("the first process can't exit: the kernel panics")
         self.end_task(caller)
-        self._leave_children(process.pid)
-        if not process.is_orphan:
-            left = Zombie(pid=process.pid, pid_version=process.pid_version, parent=process.parent, status=(status & 0xFF) << 8)
+        if process.is_orphan:
+            self.processes.end_sessions()
+        else:
+            told = (status & 0xFF) << 8
+            left = Zombie(pid=process.pid, pid_version=process.pid_version, parent=process.parent, status=told, session=process.session)
             self.processes.add_zombie(caller, left)
+        self._leave_children(process.pid)
         return Result(ReturnCode.KERN_SUCCESS)
 
     def _leave_children(self, pid: int) -> None:

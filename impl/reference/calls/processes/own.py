@@ -18,6 +18,14 @@ def own_process(caller: Task) -> Process:
     return caller.process
 
 
+def root_process(caller: Task) -> Process:
+    """The process behind ``caller``, which has to be root. Raises ESRCH, EPERM."""
+    process = own_process(caller)
+    if not is_root(process):
+        raise Failure(ReturnCode.EPERM)
+    return process
+
+
 def is_root(process: Process | None) -> bool:
     """Whether it is the superuser's (``suser`` in ``kern_credential.c``). None isn't root."""
     return process is not None and process.effective_user == 0

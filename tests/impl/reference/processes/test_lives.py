@@ -334,7 +334,7 @@ def test_what_is_left_of_a_process(root: Actor) -> None:
     own = process_of(child)
     ended(child, status=0x1234567)
     state = root.machine.snapshot()
-    assert state.zombies == {child.number: Zombie(pid=own.pid, pid_version=own.pid_version, parent=1, status=0x6700)}
+    assert state.zombies == {child.number: Zombie(pid=own.pid, pid_version=own.pid_version, parent=1, status=0x6700, session=own.session)}
     assert len(ports) - len(state.ports) == 2
 
 
