@@ -11,7 +11,7 @@ from sendright.mach.abi.codes import IN_PROGRESS, ReturnCode
 from sendright.mach.abi.tokens import UNSET
 from sendright.mach.signatures.processes import PROCESS_MAKERS
 from sendright.mach.state.boot import FIRST_PID_VERSION
-from sendright.mach.state.process import Process
+from sendright.mach.state.process import NO_MEMBER, Process
 from sendright.mach.state.snapshot import Snapshot
 from sendright.mach.state.trace import Step
 
@@ -129,8 +129,8 @@ _SETTERS = {
 
 
 def _with_ids(own: Process, step: Step) -> Process:
-    """``own`` after a call that sets ids, and that succeeded; any other call changes nothing. (The member and the mark
-    don't show in a token, so they aren't tracked.)
+    """``own`` after a call that sets ids, and that succeeded; any other call changes nothing. (The mark doesn't show in a
+    token, so it isn't tracked.)
     """
     given = list(step.arguments.values())
     kind = _SETTERS.get(step.call)
@@ -138,12 +138,23 @@ def _with_ids(own: Process, step: Step) -> Process:
         return own
     real, effective, saved = f"real_{kind}", f"effective_{kind}", f"saved_{kind}"
     if step.call in ("seteuid", "setegid", "setgroups", "initgroups"):
-        return replace(own, **{effective: given[0]})
-    if step.call in ("setuid", "setgid"):
-        return replace(own, **dict.fromkeys((real, effective, saved) if own.effective_user == 0 else (effective,), given[0]))
-    now = {which: getattr(own, which) if value == UNSET else value for which, value in zip((real, effective), given, strict=True)}
-    stays = getattr(own, saved) in (given if kind == "user" else [each for each in given if each != UNSET])
-    return replace(own, **now, **({} if stays else {saved: now[effective]}))
+        changed = replace(own, **{effective: given[0]})
+    elif step.call in ("setuid", "setgid"):
+        changed = replace(own, **dict.fromkeys((real, effective, saved) if own.effective_user == 0 else (effective,), given[0]))
+    else:
+        now = {which: getattr(own, which) if value == UNSET else value for which, value in zip((real, effective), given, strict=True)}
+        stays = getattr(own, saved) in (given if kind == "user" else [each for each in given if each != UNSET])
+        changed = replace(own, **now, **({} if stays else {saved: now[effective]}))
+    return replace(changed, member=_member(own, changed, step.call, given))
+
+
+def _member(own: Process, changed: Process, call: str, given: list[int]) -> int:
+    """By whose groups a process is a member after a call that sets ids."""
+    if call == "initgroups":
+        return given[1]
+    if call == "setgroups" or changed.effective_group != own.effective_group or own.member == NO_MEMBER:
+        return NO_MEMBER
+    return given[0] if call == "setuid" else own.member
 
 
 def _image(step: Step) -> tuple[int, int]:
@@ -155,4 +166,6 @@ def _with_image(process: Process, set_user: int, set_group: int, version: int) -
     """``process`` with the ids that its image gives it."""
     user = process.effective_user if set_user == UNSET else set_user
     group = process.effective_group if set_group == UNSET else set_group
-    return replace(process, effective_user=user, saved_user=user, effective_group=group, saved_group=group, pid_version=version)
+    opts_out = group != process.effective_group or (set_user != UNSET and user != process.effective_user)
+    member = NO_MEMBER if opts_out else process.member
+    return replace(process, effective_user=user, saved_user=user, effective_group=group, saved_group=group, member=member, pid_version=version)

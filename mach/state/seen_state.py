@@ -55,7 +55,7 @@ class _StateFromView:
             port = tasks[task].names[name].port
             if named.receiver is not None and port in self.ports and named.kind in _RECEIVES:
                 self.ports[port] = self._port(port, named.receiver)
-        return Snapshot(tasks, self.ports, self.expected.host_ports)
+        return msgspec.structs.replace(self.expected, tasks=tasks, ports=self.ports)
 
     def _names(self) -> Iterator[tuple[int, int, NamedRight]]:
         for task, space in sorted(self.seen.tasks.items()):

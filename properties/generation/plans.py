@@ -1473,6 +1473,23 @@ def _executes(s: Stage, task: int) -> _Calls[None]:
     yield from s.attempt(task, Call("execve", NO_SET_ID, stop=s.choices.one_in(2)))
 
 
+def the_first_process_waits_for_an_orphan(s: Stage) -> _Calls[None]:
+    """A process ends before its child, which is the first process's then. That one waits for it, and it ends."""
+    processes = {own.pid: each for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
+    if FIRST_PID not in processes:
+        raise Lost
+    first = processes[FIRST_PID]
+    parent = (yield from s.make(first, "fork")).created_task or 0
+    pid = _process(s, parent).pid
+    child = (yield from s.make(parent, "fork")).created_task or 0
+    orphan = _process(s, child).pid
+    yield from s.end(parent)
+    yield from s.attempt(first, Call("wait4", {"pid": pid, "no_hang": False}))
+    yield from s.attempt(first, Call("wait4", {"pid": s.pick([orphan, orphan, -1]), "no_hang": False}))
+    yield from s.end(child)
+    yield from s.attempt(first, Call("wait4", {}, resume=True))
+
+
 def a_message_outlives_its_senders_ids(s: Stage) -> _Calls[None]:
     """A process sends a message and sets its ids, or executes or ends, before the message is received."""
     parent = _parent(s)
@@ -1529,6 +1546,7 @@ PLANS_WITH_PROCESSES: tuple[tuple[Plan, int], ...] = (
     (a_process_spawns_a_set_id_image, 4),
     (an_image_is_asked_for_by_its_token, 5),
     (processes_share_an_audit_session, 4),
+    (the_first_process_waits_for_an_orphan, 2),
     (_ends_waiting(_stops), 1),  # once more: a process that waits can't be ended, so the plan often comes to nothing here
     (a_message_outlives_its_senders_ids, 2),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sendright.impl.faults.processes import (
+    audit_user_set_again,
     exec_keeps_exception_ports,
     exec_keeps_pid_version,
     exec_keeps_task_port,
@@ -22,4 +23,5 @@ FAULTS = (
     token_without_version.FAULT,
     tokens_of_old_ids.FAULT,
     wait_frees_wrong_child.FAULT,
+    audit_user_set_again.FAULT,
 )

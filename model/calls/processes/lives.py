@@ -409,6 +409,13 @@ WHICH_CHILD = rests_on(
 """Of the zombie that a parent gets."""
 
 
+LAST_CHILD = rests_on(
+    xnu=read("../bsd/kern/kern_exit.c: reap_child_locked, wait4_nocancel")
+    + decided("The kernel wakes a waiting parent when its last child is forgotten. Here a call that goes on looks again in any case.")
+)
+"""Of a wait that goes on when there is no child left for it."""
+
+
 def _has_ended(k: Context, children: _Children, ended: Task) -> Case:
     """The case of a wait in which a child has ended, when the wait begins and when it goes on."""
     b = k.before
@@ -454,11 +461,15 @@ def wait4(k: Context, pid: Int, no_hang: Bool, *, ended: Task) -> Iterator[Case]
 def resume_wait4(k: Context, *, ended: Task) -> Iterator[Case]:
     """Look again whether a child has ended for which the caller waits.
 
-    There still is such a child: a child ends only as a zombie, and is forgotten only by this task, or when it ends.
+    If the caller is the first process, the child may have been an orphan, and is forgotten by now.
     """
     # NAMES
     children = _Children(k, k.before.waits_pid(k.caller))
 
     # RIGHTS
+    def give_up(after: After) -> None:
+        after.at("wait")[k.caller] = WAIT.NOTHING
+
+    yield k.fails(ReturnCode.ECHILD, "the process has no such child any more", children.none, give_up, evidence=LAST_CHILD)
     yield _has_ended(k, children, ended)
     yield k.fails(ReturnCode.MACH_RCV_IN_PROGRESS, "the caller still waits for a child", k.otherwise())

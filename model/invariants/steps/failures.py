@@ -17,6 +17,7 @@ from sendright.model.language.rule import (
     RESUMED_RECEIVE,
     RESUMED_SEND,
     TAKE,
+    WAIT4_RESUMED,
 )
 from sendright.model.language.sorts import KIND, LIFE, OBJECT, STAGE, Term
 from sendright.model.language.state import FIELDS, sort_named
@@ -25,7 +26,7 @@ from sendright.model.language.transition import (
     Transition,
 )
 
-NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE)
+NO_TESTS = (TAKE, DONE, HANDED_BACK, RESUMED_SEND, RESUMED_RECEIVE, WAIT4_RESUMED)
 """Rules whose error codes don't mean that a test failed."""
 
 

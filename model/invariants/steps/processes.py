@@ -269,7 +269,8 @@ def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
     When a process ends, its children that live are orphans and have the first process as parent, and its children that
     have ended are forgotten. It is a zombie with 256 times the last 8 bits of what it gave to exit, or forgotten if it
     was an orphan. wait4 returns the pid and the status of a zombie whose parent the caller's process is, and the
-    zombie is forgotten; or it returns 0, and then none of the caller's children that it asks for has ended.
+    zombie is forgotten; or it returns 0, and then none of the caller's children that it asks for has ended. It fails
+    with ECHILD only if the process has no such child.
     """
     b, a, k, caller = x.before, x.after, x.k, x.k.caller
     outputs, done = x.case.outputs, x.case.code is ReturnCode.KERN_SUCCESS
@@ -299,6 +300,10 @@ def families(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
             yield "that none has ended", forall([v.t], z3.Not(zombie))
         else:
             yield "which has ended", z3.And(z3.substitute(zombie, (v.t, ended)), *said)
+    elif x.rule in ("wait4", WAIT4_RESUMED) and x.case.code is ReturnCode.ECHILD:
+        pid = k["pid"] if x.rule == "wait4" else b.waits_pid(caller)
+        exists = z3.Or(b.process(v.t) == PROCESS.RUNNING, b.process(v.t) == PROCESS.ZOMBIE)
+        yield "that there is none", forall([v.t], z3.Not(z3.And(child, exists, z3.Or(pid == -1, b.pid(v.t) == pid))))
     if x.rule in ("wait4", WAIT4_RESUMED, "exit"):
         return
     ends = z3.And(b.process(v.t) == PROCESS.ZOMBIE, a.process(v.t) != PROCESS.ZOMBIE)

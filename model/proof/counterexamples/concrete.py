@@ -177,7 +177,7 @@ class Concrete:
             pending = tasks[task].waiting or PendingCall(call=self.k.rule.name)
             pending = msgspec.structs.replace(pending, carries=tuple(map(writer.message, messages)))
             tasks[task] = msgspec.structs.replace(tasks[task], waiting=pending)
-        return Snapshot(dict(sorted(tasks.items())), dict(sorted(shown.ports.items())), shown.host_ports, dict(shown.zombies))
+        return msgspec.structs.replace(shown, tasks=dict(sorted(tasks.items())), ports=dict(sorted(shown.ports.items())))
 
     # ---- words
 

@@ -169,6 +169,8 @@ def another_is_forgotten(k: Context, after: After) -> None:
         ("wait4", ENDED, 226, telling(ENDED, status=lambda k: z3.IntVal(0))),
         ("wait4", ENDED, 201, then(ENDED, another_is_forgotten)),
         ("wait4", NONE_YET, 226, telling(NONE_YET, child=lambda k: k.before.pid(k.caller))),
+        ("wait4", "the process has no such child", 226, whenever("the process has no such child")),
+        (WAIT4_RESUMED, "the process has no such child any more", 226, whenever("the process has no such child any more")),
         (WAIT4_RESUMED, ENDED, 226, telling(ENDED, child=lambda k: k.before.pid(k.caller))),
         ("setuid", "it gets these ids", 226, then("it gets these ids", another_is_forgotten)),
     ],

@@ -19,6 +19,7 @@ NAMES = (
     "ids-in-two-steps",
     "tokens-of-old-ids",
     "wait-frees-wrong-child",
+    "audit-user-set-again",
 )
 
 
