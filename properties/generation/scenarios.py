@@ -430,6 +430,19 @@ def calls_by_pid_that_an_access_port_decides(do: Do, profile: Profile) -> None:
         do(1, "mach_port_mod_refs", task=me, name=port, right=int(Right.RECEIVE), delta=-1)
 
 
+def a_wait_for_an_orphan(do: Do, profile: Profile) -> None:
+    """A process ends before its child, and the first process waits for that. It ends, and is forgotten at once."""
+    if not profile.has_processes:
+        return
+    parent, child = profile.boot_tasks, profile.boot_tasks + 1
+    do(0, "fork")
+    orphan = do(parent, "fork")["pid"]
+    do(parent, "exit", status=0)
+    do(0, "wait4", pid=orphan, no_hang=False)
+    do(child, "exit", status=0)
+    do(0, "wait4", resume=True)
+
+
 def suspensions_that_rights_hold(do: Do, profile: Profile) -> None:
     """A caller's space should have no room for rights to resume ports, or its right should have all references it can
     have. Another one holds such a right, too."""
@@ -488,6 +501,7 @@ RARE_RUNS: tuple[RareRun, ...] = (
     a_further_port_of_a_task_that_cannot_be_carried,
     suspensions_that_rights_hold,
     calls_by_pid_that_an_access_port_decides,
+    a_wait_for_an_orphan,
 )
 
 
