@@ -129,8 +129,8 @@ _SETTERS = {
 
 
 def _with_ids(own: Process, step: Step) -> Process:
-    """``own`` after a call that sets ids, and that succeeded; any other call changes nothing. (The mark doesn't show in a
-    token, so it isn't tracked.)
+    """``own`` after a call that sets ids, and that succeeded; any other call changes nothing. (The mark doesn't show in
+    a token, so it isn't tracked.)
     """
     given = list(step.arguments.values())
     kind = _SETTERS.get(step.call)

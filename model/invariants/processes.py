@@ -99,8 +99,8 @@ def images(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
 
 @invariant(151, "a token has its session's audit user, or none", lambda profile: profile.has_processes)
 def audit_users(v: Variables, s: State) -> Iterator[tuple[str, Term]]:
-    """The audit user in a living process's audit token is that of its audit session, or none was set when the kernel set
-    its tokens. No process is in the default session.
+    """The audit user in a living process's audit token is that of its audit session, or none: it wasn't set when the
+    kernel set the token. No process is in the default session.
     """
     exists = s.process(v.t) != PROCESS.NO_PROCESS
     same = z3.Or(s.audit_user(v.t) == UNSET, s.audit_user(v.t) == s.session_user(s.session(v.t)))

@@ -1436,8 +1436,8 @@ def a_parent_ends_before_its_children(s: Stage) -> _Calls[None]:
 
 
 def processes_share_an_audit_session(s: Stage) -> _Calls[None]:
-    """A process of root's and its child are in one audit session. They set its audit user, enter others' sessions, look,
-    and do what sets their tokens.
+    """A process of root's and its child are in one audit session. They set its audit user, enter others' sessions, look
+    at theirs, and do what sets their tokens.
     """
     processes = {each: own for each in callers(s.snapshot) if (own := s.snapshot.tasks[each].process) is not None}
     parent = s.pick([each for each, own in processes.items() if not own.effective_user])

@@ -56,7 +56,7 @@ def setauid(k: Context, auid: Int) -> Iterator[Case]:
     yield from _only_root(k)
     yield k.fails(ReturnCode.EINVAL, "the session has another audit user", _has_another_user(k, own, auid))
 
-    # TOKENS
+    # RIGHTS
     def name_user(after: After) -> None:
         after.at("session_user")[own] = auid
 
@@ -92,6 +92,7 @@ def setaudit_addr(k: Context, audit_user: Int, session: Int, *, new_session: Int
         choose_session(after, new_session)
         enter(after, new_session)
 
+    # REPLY
     yield k.succeeds("the process is in the session already", stays, name_user, session=session)
     moves = k.otherwise(z3.And(numbered, z3.Not(stays)), tested=numbered)
     yield k.succeeds("the process enters the session of this number", moves, lambda after: enter(after, session), session=session)

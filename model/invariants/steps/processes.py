@@ -230,7 +230,7 @@ def session_users(v: Variables, x: Transition) -> Iterator[tuple[str, Term]]:
         own = a.session(k.caller)
         yield "the session", z3.And(own == x.case.outputs["session"], a.session_user(own) == k["audit_user"])
         new = z3.Or(k["session"] == DEFAULT_SESSION, k["session"] == ASSIGN_SESSION)
-        yield "the session that is asked for", z3.Or(new, own == k["session"])
+        yield "the session that the call names", z3.Or(new, own == k["session"])
         yield "a new session", forall([v.t], z3.Not(z3.And(new, is_in_session(b, v.t, own))))
 
 
