@@ -56,8 +56,9 @@ def set_ids(k: Context, after: After, ids: Mapping[str, Term]) -> None:
 
 
 def identify(k: Context, after: After, task: Term) -> None:
-    """Give ``task`` the tokens and the host port of its process, as it is now. The audit user is its session's. Root gets
-    a clone of the host's privileged port, any other of its ordinary one. (``set_security_token`` in
+    """Give ``task`` the tokens and the host port of its process, as it is now. The audit user is its session's.
+
+    Root gets a clone of the host's privileged port, any other of its ordinary one. (``set_security_token`` in
     ``bsd/kern/kern_prot.c``, ``task_set_security_tokens`` in ``osfmk/kern/task.c``)
     """
     now = State(after.sorts, after.fields)
