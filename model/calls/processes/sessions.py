@@ -25,6 +25,7 @@ from sendright.model.language.state import After, State
 from sendright.model.language.terms import Int
 
 _SET = "../bsd/security/audit/audit_session.c: audit_session_setaia, audit_session_update_check, audit_session_new, audit_update_sentry"
+_ROOT = "../bsd/kern/kern_prot.c: suser"
 _TOKENS = "../bsd/kern/kern_credential.c: kauth_cred_proc_update, kauth_cred_model_setauditinfo"
 
 
@@ -44,7 +45,7 @@ def _has_another_user(k: Context, session: Term, audit_user: Term) -> Term:
     return z3.And(user != UNSET, user != audit_user)
 
 
-@rule(evidence=rests_on(xnu=f"../bsd/security/audit/audit_syscalls.c: setauid; {_SET}; {_TOKENS}"))
+@rule(evidence=rests_on(xnu=f"../bsd/security/audit/audit_syscalls.c: setauid; {_ROOT}; {_SET}; {_TOKENS}"))
 def setauid(k: Context, auid: Int) -> Iterator[Case]:
     """Set the audit user of the session that the caller's process is in. It is set once.
 
@@ -63,7 +64,7 @@ def setauid(k: Context, auid: Int) -> Iterator[Case]:
     yield k.succeeds("the session has this audit user", k.otherwise(), name_user)
 
 
-@rule(evidence=rests_on(xnu=f"../bsd/security/audit/audit_syscalls.c: setaudit_addr; {_SET}, audit_session_lookup; {_TOKENS}"))
+@rule(evidence=rests_on(xnu=f"../bsd/security/audit/audit_syscalls.c: setaudit_addr; {_ROOT}; {_SET}, audit_session_lookup; {_TOKENS}"))
 def setaudit_addr(k: Context, audit_user: Int, session: Int, *, new_session: Int) -> Iterator[Case]:
     """Put the caller's process into an audit session, with an audit user: a new one, or the one of a number.
 
